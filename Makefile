@@ -1,0 +1,83 @@
+# Everything that this project needs is fetched into the checkout: .tools (uv), .venv (the project and its tools),
+# .cache (what the demo makes). The machine itself needs Python 3.11 or newer with pip, git and make.
+
+UV_VERSION = 0.13.9
+UV = .tools/bin/uv
+BIN = .venv/bin
+
+# A Python is found by running it: some version managers put a name on the path that only tells how to choose one.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+
+# The chosen interpreter is used, and never one that uv would download.
+export UV_PYTHON_DOWNLOADS = never
+# uv warns about an active environment that is not this one.
+unexport VIRTUAL_ENV
+
+.PHONY: help demo psql test quick lint format constraints clean
+.DEFAULT_GOAL = help
+
+help: ## List these commands
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+demo: .venv/.installed ## Run the whole road once: a made-up API, Meltano, Postgres, and what arrived
+	@$(BIN)/python -m demo
+
+psql: .venv/.installed ## Look at what the last demo left in Postgres, with SQL (SQL="select 1" runs one query)
+	@$(BIN)/python -m demo.psql $(if $(SQL),--command "$(SQL)")
+
+test: lint ## Check the code, and run all tests with coverage
+	@echo "==> tests, all of them"
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+quick: .venv/.installed ## Run the tests that take less than a minute together
+	@echo "==> tests, the quick ones"
+	@$(BIN)/pytest -m "not slow"
+
+lint: .venv/.installed ## Check style and types
+	@echo "==> style (ruff)"
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@echo "==> types (mypy)"
+	@$(BIN)/mypy
+
+format: .venv/.installed ## Bring the code into the project's style
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+constraints: $(UV) ## Resolve the exact versions in constraints.txt anew
+	@echo "==> constraints.txt: resolving the newest versions that pyproject.toml allows"
+	@$(UV) pip compile --quiet --universal --upgrade --python-version 3.11 --python $(PYTHON) \
+		--no-annotate --no-header --no-emit-index-url --group dev pyproject.toml > .tools/constraints.txt
+	@{ echo "# The exact versions that the project is developed and tested with; made by \`make constraints\`."; \
+		cat .tools/constraints.txt; } > constraints.txt
+
+clean: ## Remove everything that these commands made
+	rm -rf .venv .tools .cache .meltano .coverage .mypy_cache .pytest_cache .ruff_cache output
+
+# Naming the interpreter in a file, rewritten only when it differs, has another PYTHON make .venv anew.
+.tools/python: FORCE
+	@mkdir -p .tools
+	@$(or $(PYTHON),false) -c 'import sys; print(sys.executable); sys.exit(sys.version_info < (3, 11))' \
+		> .tools/python.new || { echo "Name a Python of 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@cmp -s .tools/python.new .tools/python || cp .tools/python.new .tools/python
+
+# pip leaves alone what a distribution manages when it is given a directory of its own to install into.
+$(UV): .tools/python Makefile
+	@echo "==> uv $(UV_VERSION), into .tools"
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { echo "$(PYTHON) has no pip; Debian calls it python3-pip" >&2; exit 1; }
+	@rm -rf .tools/bin
+	@PIP_USER=0 $(PYTHON) -m pip install --quiet --quiet --disable-pip-version-check --no-warn-script-location \
+		--root-user-action=ignore --upgrade --target .tools "uv==$(UV_VERSION)"
+	@touch $(UV)
+
+.venv/.installed: $(UV) .tools/python pyproject.toml constraints.txt
+	@echo "==> environment: the project and its tools, into .venv"
+	@$(UV) venv --quiet --clear --python "$$(cat .tools/python)" .venv
+	@$(UV) pip install --quiet --python $(BIN)/python --constraints constraints.txt --group dev --editable .
+	@touch $@
+
+FORCE:
