@@ -48,13 +48,9 @@ def _parser() -> argparse.ArgumentParser:
         if kind is bool:
             parser.add_argument(option, action="store_true", help=explanation)
         elif get_origin(kind) is Literal:
-            parser.add_argument(
-                option, choices=get_args(kind), default=parameter.default, help=explanation
-            )
+            parser.add_argument(option, choices=get_args(kind), default=parameter.default, help=explanation)
         else:
-            parser.add_argument(
-                option, type=_READERS[kind], default=parameter.default, help=explanation
-            )
+            parser.add_argument(option, type=_READERS[kind], default=parameter.default, help=explanation)
     return parser
 
 

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from http import HTTPStatus
+from http.client import responses
 from typing import Final, NamedTuple
 
 JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
@@ -59,16 +59,25 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class _Options:
-    """What the kinds of faults can be told, beside when they happen."""
+    """What a fault can be told beside when it happens, each for the kinds named above it."""
 
+    # status, redirect, body, echo_key, big_error; None is the usual one of the kind.
     status: int | None = None
+    # status, redirect, body
     headers: Mapping[str, str] = field(default_factory=dict)
+    # status (empty: a JSON error), body
     body: bytes | str = b""
+    # redirect
     location: str = "/elsewhere"
+    # delay
     seconds: float = 1.0
+    # drip
     bytes_per_second: int = 1_000
+    # cap
     limit: int = 100
+    # clamp_offset
     offset: int = 0
+    # gzip_bomb, in bytes before compression
     size: int = 100_000_000
 
 
@@ -152,8 +161,12 @@ class _Counted:
 
 def error(status: int, message: str | None = None) -> Answer:
     """Return the JSON answer of an error."""
-    text = message or HTTPStatus(status).phrase
+    text = message or _reason(status)
     return Answer(status, json.dumps({"error": {"code": status, "message": text}}).encode())
+
+
+def _reason(status: int) -> str:
+    return responses.get(status, "Unknown")
 
 
 class Asked(NamedTuple):
@@ -300,11 +313,9 @@ class Wire:
         self._transport.close()
 
     def _head(self, answer: Answer, length: int | None) -> bytes:
-        sizing = (
-            {"Transfer-Encoding": "chunked"} if length is None else {"Content-Length": str(length)}
-        )
+        sizing = {"Transfer-Encoding": "chunked"} if length is None else {"Content-Length": str(length)}
         headers = {**answer.headers, **sizing, "Connection": "close"}
-        lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
+        lines = [f"HTTP/1.1 {answer.status} {_reason(answer.status)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
@@ -320,9 +331,8 @@ class Wire:
         self._transport.abort()
 
     async def _left_alone(self) -> None:
-        """Wait until the client hangs up."""
-        while not self._transport.is_closing():
-            await asyncio.sleep(_BEFORE_RESET)
+        """Wait until the client hangs up or the server stops: either cancels this."""
+        await asyncio.get_running_loop().create_future()
 
     async def _drip(self, body: bytes, bytes_per_second: int) -> None:
         size = max(1, bytes_per_second // _SLICES_A_SECOND)

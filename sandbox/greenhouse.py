@@ -12,6 +12,9 @@ Record = dict[str, Any]
 _NULL: Final = 0.04
 _MISSING: Final = 0.02
 _ARCHIVED: Final = 0.03
+_LEFT_HANDED: Final = 0.1
+_ON_TIME: Final = 0.9
+_COST_OF_AN_HOUR: Final = 15.5
 _LATE_SHARE: Final = 0.04
 _MASTER_UPDATES_A_DAY: Final = 0.5
 _NEVER_THINNED: Final = frozenset({"id", "name", "createdTimestamp", "updatedTimestamp"})
@@ -22,7 +25,7 @@ _FIRST_NAMES: Final = (
 ).split()
 _LAST_NAMES: Final = (
     "de Vries|van den Berg|Bakker|Jansen|Visser|Smit|Meijer|de Boer|Mulder|de Groot|Bos|Vos|Peters|"
-    "Hendriks|van Leeuwen|Dekker|Brouwer|de Wit|Dijkstra|Kowalski|Wójcik|Nowak|Ionescu|Yılmaz|"
+    "Hendriks|van Leeuwen|Dekker|Brouwer|de Wit|Dijkstra|Kowalski|Wójcik|Nowak|Ionescu|Öztürk|"
     "Koolen|van 't Hoff|Stoffels|Ruëll|Oosterlaken|Zwinkels"
 ).split("|")
 _LOCATIONS: Final = ("Kas Noord", "Kas Zuid", "De Lier", "Maasdijk", "Bleiswijk", "Sirjansland")
@@ -93,8 +96,21 @@ def _text(value: object) -> str:
 
 
 def _members(record: Record) -> str:
-    """Return the members of a record's JSON without its braces, with a comma at the end."""
+    """Return a record's JSON without its braces and with a comma at the end.
+
+    Transactional records are put together from such parts: they come in hundreds of thousands.
+    """
     return _text(record)[1:-1] + ","
+
+
+def _lateness(rng: random.Random) -> int:
+    """Return how long (ms) work takes to come in: up to three days if its watch was offline."""
+    return int(rng.random() * (2 * MINUTE if rng.random() < _ON_TIME else 3 * DAY))
+
+
+def _cost(length: int) -> float:
+    """Return what work of some ms costs, with four decimals."""
+    return int(length / HOUR * _COST_OF_AN_HOUR * 10_000) / 10_000
 
 
 class Greenhouse:
@@ -185,7 +201,7 @@ class Greenhouse:
                 "endTimestamp": None,
                 "locationIds": self._some(locations),
                 "labelIds": self._some(labels),
-                "leftHanded": rng.random() < 0.1,
+                "leftHanded": rng.random() < _LEFT_HANDED,
                 "notes": rng.choice(_NOTES),
                 **self._life(),
             }
@@ -323,17 +339,14 @@ class Greenhouse:
         devices = [f'"deviceNumber":"{number:03d}",' for number in range(1, 30)]
         devices += ['"deviceNumber":null,', ""]
         assets = ['"assetIds":[],"assetNumbers":[],'] * 6 + ["", '"assetIds":null,']
-        assets += [
-            f'"assetIds":["{bits(96):024x}"],"assetNumbers":["{number}"],' for number in range(8)
-        ]
+        assets += [f'"assetIds":["{bits(96):024x}"],"assetNumbers":["{number}"],' for number in range(8)]
         for at in working_instants(rng, self._start, rate):
             key = f"{bits(96):024x}"
             length = int(draw() * 4 * HOUR) + MINUTE
-            # One watch in ten was offline, and its work comes in up to three days late.
-            end = at - int(draw() * 2 * MINUTE if draw() < 0.9 else draw() * 3 * DAY)
+            end = at - _lateness(rng)
             archived = draw() < _ARCHIVED
             steps = f'"stepCounter":{int(length / SECOND * draw())},' if draw() > _NULL else ""
-            cost = f"{int(length / HOUR * 155_000) / 10_000}" if draw() > _NULL else "null"
+            cost = f"{_cost(length)}" if draw() > _NULL else "null"
             raw = (
                 f'{{"id":"{key}",{workers[int(draw() * len(workers))]}'
                 f"{tasks[int(draw() * len(tasks))]}{rows[int(draw() * len(rows))][0]}"
@@ -356,15 +369,13 @@ class Greenhouse:
             key = f"{bits(96):024x}"
             gross = int(draw() * 90 * MINUTE) + 5 * MINUTE
             pause = int(draw() * 2 * MINUTE)
-            end = at - int(draw() * 2 * MINUTE if draw() < 0.9 else draw() * 3 * DAY)
+            end = at - _lateness(rng)
             pieces = int(draw() * 900)
             corrected = pieces + int(draw() * 20) - 10
             archived = draw() < _ARCHIVED
             slope = f"{int(draw() * 20_000 - 10_000) / 10_000}" if draw() > _NULL else "null"
             average = (
-                f'"workerPerformanceWeightedAvg":{int(draw() * 90_000 + 10_000) / 10_000},'
-                if draw() > _NULL
-                else ""
+                f'"workerPerformanceWeightedAvg":{int(draw() * 90_000 + 10_000) / 10_000},' if draw() > _NULL else ""
             )
             raw = (
                 f'{{"id":"{key}",{workers[int(draw() * len(workers))]}'
@@ -376,7 +387,7 @@ class Greenhouse:
                 f'"countCorrected":{corrected},"countCorrectedAtCreation":{pieces},'
                 f'"performanceGross":{pieces * HOUR * 100 // gross / 100},'
                 f'"performanceNet":{pieces * HOUR * 100 // (gross - pause) / 100},'
-                f'"laborCost":{int(gross / HOUR * 155_000) / 10_000},'
+                f'"laborCost":{_cost(gross)},'
                 f'"workerPerformanceSlope":{slope},{average}'
                 f'"varietyPerformanceWeightedAvg":{int(draw() * 90_000 + 10_000) / 10_000},'
                 f'"workerToGroupPerformance":{int(draw() * 10_000 + 5_000) / 10_000},'

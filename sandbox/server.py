@@ -51,8 +51,8 @@ _INTEGER: Final = re.compile(r"[0-9]{1,15}")
 _log = logging.getLogger("sandbox")
 
 
-class _Refusal(Exception):
-    """An answer other than a good one."""
+class _RefusalError(Exception):
+    """A request that is answered with an error."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -93,9 +93,7 @@ class Sandbox:
         rows: Annotated[int, "rows of plants"] = 60,
         api_key: Annotated[str, "the key that requests must carry"] = "sandbox-key",
         auth_location: Annotated[Literal["header", "query"], "where the key travels"] = "header",
-        auth_name: Annotated[
-            str | None, "name of that header or parameter (api_key; key in the wild)"
-        ] = None,
+        auth_name: Annotated[str | None, "name of that header or parameter (api_key; key in the wild)"] = None,
         page_cap: Annotated[int, "most records in one answer"] = 10_000,
         latency: Annotated[float, "seconds that each answer takes at least"] = 0.0,
         dialect: Annotated[Literal["v1", "wild"], "shape of addresses and answers"] = "v1",
@@ -179,7 +177,11 @@ class Sandbox:
         self._port = listener.getsockname()[1]
         self._stopping = Future()
         self._thread = threading.Thread(
-            target=asyncio.run, args=[self._serve(listener, self._stopping)], name="sandbox"
+            target=asyncio.run,
+            args=[self._serve(listener, self._stopping)],
+            name="sandbox",
+            # An owner that never stops it can still end.
+            daemon=True,
         )
         self._thread.start()
 
@@ -192,7 +194,7 @@ class Sandbox:
         self._thread = None
 
     async def _serve(self, listener: socket.socket, stopping: Future[None]) -> None:
-        server = web.Server(self._handle, access_log=None)
+        server = web.Server(self._handle, access_log=None, handler_cancellation=True)
         runner = web.ServerRunner(server, shutdown_timeout=_PATIENCE)
         await runner.setup()
         try:
@@ -232,7 +234,7 @@ class Sandbox:
         await asyncio.sleep(self._latency + (delay.seconds if delay else 0))
         try:
             answer = self._answer(request, happening)
-        except _Refusal as refusal:
+        except _RefusalError as refusal:
             answer = refusal.answer
         if self._date_header:
             ahead = format_datetime(datetime.now(UTC) + self._date_header, usegmt=True)
@@ -246,28 +248,26 @@ class Sandbox:
             request.status = None if fault.kind in CUTTING else answer.status
             _log.info("%s %s: %s", request.method, request.path, fault.kind)
             if http.transport is not None:
-                await Wire(cast("asyncio.Transport", http.transport)).send(fault, answer)
+                await Wire(http.transport).send(fault, answer)
             # The connection is gone, so this goes nowhere.
             return web.Response()
         if fault:
             answer = answer_wrongly(fault, answer, Asked(request.params, request.headers))
         elif self._gzip and "gzip" in http.headers.get("Accept-Encoding", ""):
             packed = gzip.compress(answer.body, 1)
-            answer = answer._replace(
-                body=packed, headers={**answer.headers, "Content-Encoding": "gzip"}
-            )
+            answer = answer._replace(body=packed, headers={**answer.headers, "Content-Encoding": "gzip"})
         request.status = answer.status
         _log.info("%s %s: %d", request.method, request.path, answer.status)
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
     def _answer(self, request: Request, happening: Happening) -> Answer:
         if not request.authorized:
-            raise _Refusal(401, "Missing or wrong API key")
+            raise _RefusalError(401, "Missing or wrong API key")
         resource = self._paths.get(request.path)
         if resource is None:
-            raise _Refusal(404, "No such resource")
+            raise _RefusalError(404, "No such resource")
         if request.method != "GET":
-            raise _Refusal(405, "Only GET is allowed")
+            raise _RefusalError(405, "Only GET is allowed")
         records = self._page(resource, request.params, happening.altering)
         answer = Answer(200, self._body(resource, records))
         if "stale_page" in happening.altering:
@@ -275,9 +275,7 @@ class Sandbox:
         self._last_pages[request.path] = answer
         return answer
 
-    def _page(
-        self, resource: str, params: Mapping[str, str], altering: Mapping[str, Fault]
-    ) -> list[bytes]:
+    def _page(self, resource: str, params: Mapping[str, str], altering: Mapping[str, Fault]) -> list[bytes]:
         offset = _integer(params, "offset", 0, least=0)
         default = _GENERIC_PAGE if resource == GENERIC else self._page_cap
         limit = _integer(params, "limit", default, least=1)
@@ -303,7 +301,7 @@ class Sandbox:
             # A plus sign that nobody escaped arrives as a space.
             instant = parse(since.replace(" ", "+")) if since is not None else None
             if since is not None and instant is None:
-                raise _Refusal(400, "since must be an RFC 3339 date-time")
+                raise _RefusalError(400, "since must be an RFC 3339 date-time")
             return self.world.select(resource, since=instant)
         if resource not in TRANSACTIONAL:
             return self.world.select(resource)
@@ -313,11 +311,11 @@ class Sandbox:
     def _windows(self, params: Mapping[str, str]) -> tuple[Window, ...]:
         by = params.get("filter_date_by", "CREATED")
         if by not in ("CREATED", "UPDATED"):
-            raise _Refusal(400, "filter_date_by must be CREATED or UPDATED")
+            raise _RefusalError(400, "filter_date_by must be CREATED or UPDATED")
         kind = cast("DateKind", by)
         windows = []
         if ("date" in params) != ("days_from_date" in params):
-            raise _Refusal(400, "date and days_from_date go together")
+            raise _RefusalError(400, "date and days_from_date go together")
         if "date" in params:
             start = _date(params["date"])
             days = _integer(params, "days_from_date", 1, least=1, most=_MOST_DAYS)
@@ -350,11 +348,10 @@ class Sandbox:
                     body = b"[" + b",".join(raws) + b"]"
                     return web.Response(body=body, content_type="application/json")
                 case "POST", ["advance"]:
-                    asked = await _json(http) or {}
-                    self.advance(**asked)
+                    self.advance(**json.loads(await http.text() or "{}"))
                     answer = {"now": self.now.isoformat()}
                 case "POST", ["misbehave"]:
-                    faults = [Fault(**fault) for fault in await _json(http)]
+                    faults = [Fault(**fault) for fault in json.loads(await http.text())]
                     self.misbehave(*faults)
                     answer = {"faults": len(faults)}
                 case "POST", ["behave"]:
@@ -371,32 +368,21 @@ def _respond(answer: Answer) -> web.Response:
     return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
 
-async def _json(http: web.BaseRequest) -> Any:  # noqa: ANN401
-    text = await http.text()
-    return json.loads(text) if text else None
-
-
 def _paths(base: str) -> dict[str, str]:
     """Return which resource each path holds."""
     folders = {"master": MASTER, "transactional": TRANSACTIONAL}
-    paths = {
-        f"{base}/{folder}/{resource}": resource
-        for folder, resources in folders.items()
-        for resource in resources
-    }
+    paths = {f"{base}/{folder}/{resource}": resource for folder, resources in folders.items() for resource in resources}
     return paths | {f"{base}/{GENERIC}": GENERIC}
 
 
-def _integer(
-    params: Mapping[str, str], name: str, default: int, *, least: int, most: int | None = None
-) -> int:
+def _integer(params: Mapping[str, str], name: str, default: int, *, least: int, most: int | None = None) -> int:
     text = params.get(name)
     if text is None:
         return default
     value = int(text) if _INTEGER.fullmatch(text) else least - 1
     if value < least or (most is not None and value > most):
         bounds = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise _Refusal(400, f"{name} must be an integer {bounds}")
+        raise _RefusalError(400, f"{name} must be an integer {bounds}")
     return value
 
 
@@ -408,7 +394,7 @@ def _date(text: str) -> int:
             return to_ms(datetime(day.year, day.month, day.day, tzinfo=UTC))
     except ValueError:
         pass
-    raise _Refusal(400, "date must be a day as YYYYMMDD")
+    raise _RefusalError(400, "date must be a day as YYYYMMDD")
 
 
 def _without_id(raw: bytes) -> bytes:

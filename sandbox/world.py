@@ -99,9 +99,7 @@ class _Table:
         self._positions = {}
         self._selections.clear()
 
-    def select(
-        self, windows: tuple[Window, ...], since: int | None, *, archived: bool
-    ) -> list[bytes]:
+    def select(self, windows: tuple[Window, ...], since: int | None, *, archived: bool) -> list[bytes]:
         """Return the raw records that match, remembered until the table changes."""
         asked = (windows, since, archived)
         if asked not in self._selections:
@@ -119,7 +117,7 @@ class _Table:
         return self._selections[asked]
 
 
-def _load(raw: bytes) -> Any:  # noqa: ANN401
+def _load(raw: bytes) -> object:
     # The standard library keeps integers of any size, which msgspec would make decimals.
     return json.loads(raw, parse_float=Decimal)
 
@@ -167,9 +165,7 @@ class World:
             self._creations("sessions", greenhouse.sessions(session_rate)),
             self._creations(GENERIC, greenhouse.generic(resources / work)),
             # Updates after creations: they change records of the days before theirs.
-            self._late_updates(
-                "registrations", greenhouse.late_updates("registrations", registration_rate)
-            ),
+            self._late_updates("registrations", greenhouse.late_updates("registrations", registration_rate)),
             self._late_updates("sessions", greenhouse.late_updates("sessions", session_rate)),
             self._master_updates(greenhouse.master_updates()),
         ]
