@@ -204,10 +204,9 @@ class Sandbox:
             await runner.cleanup()
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
-        control = self._base + _CONTROL
-        for prefix in (_CONTROL, control):
-            if http.path.startswith(prefix):
-                return await self._control(http, http.path.removeprefix(prefix))
+        path = http.path.removeprefix(self._base)
+        if path.startswith(_CONTROL):
+            return await self._control(http, path.removeprefix(_CONTROL))
         self._active += 1
         try:
             return await self._answer_api(http)
