@@ -169,7 +169,7 @@ class EmbeddedPostgres:
                 as_server = {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []}
             subprocess.run(
                 [
-                    programs(workplace) / "initdb",
+                    self._programs(workplace) / "initdb",
                     f"--pgdata={self._data_argument}",
                     f"--username={self.USER}",
                     f"--pwfile={password_file}",
@@ -198,7 +198,7 @@ class EmbeddedPostgres:
         workplace = self._make_workplace()
         settings = [f"--{name}={value}" for name, value in (SETTINGS | {"port": port}).items()]
         self.keeper = keeper.start(
-            [str(programs(workplace) / "postgres"), "-D", self._data_argument, *settings],
+            [str(self._programs(workplace) / "postgres"), "-D", self._data_argument, *settings],
             directory=self.data,
             log=self.log,
             user=self.account and self.account.pw_uid,
@@ -245,6 +245,9 @@ class EmbeddedPostgres:
                 self._hand_over(path)
         return workplace
 
+    def _programs(self, workplace: Path) -> Path:
+        return programs(workplace / PACKAGE if self.account else installation())
+
     def _hand_over(self, path: Path) -> None:
         if self.account:
             os.chown(path, self.account.pw_uid, self.account.pw_gid, follow_symlinks=False)
@@ -259,10 +262,9 @@ def installation() -> Path:
     return Path(found.origin).parent
 
 
-def programs(workplace: Path) -> Path:
-    """Give the directory of the server's programs: those in `workplace` where there are any."""
-    copy = workplace / PACKAGE / VERSION / "bin"
-    return copy if copy.exists() else installation() / VERSION / "bin"
+def programs(package: Path) -> Path:
+    """Give the directory of the programs, in the package as it is installed or in a copy of it."""
+    return package / VERSION / "bin"
 
 
 def reachable_directory() -> Path:
