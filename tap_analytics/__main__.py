@@ -1,0 +1,5 @@
+"""Run the tap as `python -m tap_analytics`."""
+
+from tap_analytics.tap import TapAnalytics
+
+TapAnalytics.cli()

@@ -1,0 +1,514 @@
+"""The shared REST base of all streams, and the only place that makes a request."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from fnmatch import fnmatch
+from http import HTTPStatus
+from itertools import compress, count
+from math import isfinite
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
+
+import backoff
+from singer_sdk import RESTStream
+from singer_sdk.exceptions import (
+    FatalAPIError,
+    RetriableAPIError,
+    SingerSDKError,
+    SyncLifecycleSignal,
+)
+from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+from singer_sdk.streams.rest import PageContext
+
+from tap_analytics.connection import Connection, TransportError, read_body, read_start
+from tap_analytics.endpoint import (
+    ErrorHandler,
+    Paginator,
+    Params,
+    SinglePage,
+    Slice,
+)
+from tap_analytics.instants import format_instant, parse_instant
+from tap_analytics.paging import Page, PagingError, Walk
+from tap_analytics.records import (
+    CHUNK,
+    Codec,
+    Frame,
+    LineWriter,
+    RecordError,
+    Selector,
+    UnreadableBodyError,
+)
+from tap_analytics.replication import (
+    BackfillReading,
+    FullTable,
+    Reading,
+    Replication,
+    State,
+    Tail,
+    Terms,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+    import requests
+    from backoff.types import Details
+    from singer_sdk import Tap
+    from singer_sdk.authenticators import APIKeyAuthenticator
+    from singer_sdk.helpers.types import Context, Record
+
+    from tap_analytics.flight import Ticket
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Token = tuple[Slice, int]
+"""What tells one request of a stream from the others: the slice, and the offset in it."""
+
+LONGEST_RETRY_AFTER = 300.0
+"""Seconds that a server's `Retry-After` can make the tap wait at the most."""
+
+EXCERPT = 300
+"""Bytes of a bad answer that a message quotes."""
+
+ADVICE: Mapping[int, str] = {
+    400: "The API does not take these parameters; compare the resource's params with its documentation.",
+    401: "Check api_key, auth_location and auth_name.",
+    403: "The key may not read this; ask for access or deselect the stream.",
+    404: "Check base_url and the resource's path.",
+}
+
+
+class AnalyticsStream(RESTStream[Token]):
+    """A resource of the API; its class says what it is, and this base how it is read."""
+
+    path: str
+    data_selector: str = "data"
+    paginator: Paginator = SinglePage()
+    params: Params = MappingProxyType({})
+    primary_keys: Sequence[str] = ("id",)
+    replication: Replication = FullTable()
+    write_disposition: Literal["merge", "append", "replace"] = "merge"
+    error_handler: ErrorHandler | None = None
+    """What this resource wants otherwise than the settings say."""
+
+    def __init__(self, tap: Tap, connection: Connection) -> None:
+        self.connection = connection
+        self._writer = cast("LineWriter", tap.message_writer)
+        self.failure: SingerSDKError | None = None
+        self._selector = Selector(self.data_selector)
+        self._codec: Codec | None = None
+        self._reading: Reading | None = None
+        self._walk: Walk | None = None
+        self._batches = False
+        super().__init__(tap)
+        self._began = datetime.fromtimestamp(tap.initialized_at / 1000, UTC)
+        self.errors = self.error_handler or ErrorHandler(
+            tuple(self.config["retry_on_status_codes"]),
+            self.config["max_retries"],
+            self.config["backoff_factor"],
+        )
+
+    # Requests
+
+    @property
+    def url_base(self) -> str:
+        """The address that every path is relative to."""
+        return str(self.config["base_url"]).rstrip("/")
+
+    def get_url(self, context: Context | None) -> str:
+        """Return the address of the resource."""
+        del context
+        return f"{self.url_base}/{self.path.lstrip('/')}"
+
+    @property
+    def authenticator(self) -> APIKeyAuthenticator:
+        """What puts the key into each request."""
+        return self.connection.authenticator
+
+    @property
+    def requests_session(self) -> requests.Session:
+        """The session of the whole tap."""
+        return self.connection.session
+
+    @property
+    def timeout(self) -> float:  # type: ignore[override] # the SDK says int; requests takes seconds
+        """Seconds that a request may take."""
+        return float(self.config["request_timeout"])
+
+    def get_url_params(self, context: Context | None, next_page_token: Token | None) -> dict[str, Any]:
+        """Return the parameters of a request: the resource's, the slice's and the page's."""
+        del context
+        params: dict[str, Any] = dict(self.params)
+        if next_page_token is not None:
+            part, offset = next_page_token
+            params |= part.params() | self.paginator.params(offset)
+        return {name: str(value).lower() if isinstance(value, bool) else value for name, value in params.items()}
+
+    def ask(self, part: Slice, offset: int) -> Ticket[Page]:
+        """Have a page fetched, and tried again where that may help."""
+        http = self.get_http_request(page=PageContext(None, (part, offset)))
+        prepared = self.build_prepared_request(
+            method=http.method,
+            url=http.url,
+            params=http.encode_params(),
+            headers=http.headers,
+        )
+        told = ", ".join(f"{name}={value}" for name, value in http.params.items())
+        name = f"GET {self.path}" + (f" ({told})" if told else "")
+        fetch = self.request_decorator(self._fetch)
+        return self.connection.flight.submit(lambda ticket: fetch(prepared, name, ticket))
+
+    def _fetch(self, prepared: requests.PreparedRequest, name: str, ticket: Ticket[Page]) -> Page:
+        """Return the page that a request is answered with.
+
+        Raises RetriableAPIError where another try may help, FatalAPIError where it can not, and
+        RecordError where a good answer does not hold the records.
+        """
+        self.connection.flight.await_turn()
+        if ticket.abandoned:
+            msg = f"{name} is not needed any more"
+            raise FatalAPIError(msg)
+        deadline = time.monotonic() + self.timeout
+        redact = self.connection.key.redact
+        try:
+            response = self.connection.get(prepared.copy(), self.timeout)
+            self._write_request_duration_log(self.path, response, None, None)
+            self.validate_response(response)
+            body = read_body(response, timeout=self.timeout, deadline=deadline)
+        except TransportError as error:
+            msg = f"{name} failed: {error}"
+            raise RetriableAPIError(msg) from None
+        except RetriableAPIError as error:
+            msg = f"{name} {error}"
+            raise RetriableAPIError(msg, error.response) from None
+        except FatalAPIError as error:
+            msg = f"{name} {error}"
+            raise FatalAPIError(msg) from None
+        try:
+            return Page(self._selector.records(body), name, datetime.now(UTC))
+        except UnreadableBodyError as error:
+            kind = response.headers.get("Content-Type", "an unnamed type")
+            msg = f"{name} was answered with {len(body)} bytes of {kind} that are no JSON ({error}){_quote(body)}"
+            raise RetriableAPIError(redact(msg)) from None
+        except RecordError as error:
+            msg = f"{name} was answered with something else than records: {error}{_quote(body)}"
+            raise RecordError(redact(msg)) from None
+
+    def validate_response(self, response: requests.Response) -> None:
+        """Raise RetriableAPIError or FatalAPIError, as the status of a response asks for."""
+        status = response.status_code
+        if status == HTTPStatus.OK:
+            return
+        msg = self.response_error_message(response)
+        if status in self.errors.retry_on_status_codes:
+            raise RetriableAPIError(msg, response)
+        raise FatalAPIError(msg)
+
+    def response_error_message(self, response: requests.Response) -> str:
+        """Say what came instead of records, without the URL, and what to do."""
+        body = read_start(response, EXCERPT)
+        told = f"was answered with {response.status_code} {response.reason}{_quote(body)}"
+        advice = ADVICE.get(response.status_code)
+        return self.connection.key.redact(f"{told}. {advice}" if advice else told)
+
+    # Retries
+
+    def request_decorator(self, func: Callable[P, T]) -> Callable[P, T]:
+        """Return a function that is tried again as the settings say."""
+        return backoff.on_exception(
+            self.backoff_wait_generator,
+            RetriableAPIError,
+            max_tries=self.backoff_max_tries,
+            on_backoff=self.backoff_handler,
+            jitter=self.backoff_jitter,
+            logger=None,
+        )(func)
+
+    def backoff_wait_generator(self) -> Generator[float, Any, None]:
+        """Yield the seconds to wait before each retry, given what the try before it raised."""
+        error = yield 0.0
+        for retry in count():
+            error = yield max(self.errors.wait(retry), self._retry_after(error))
+
+    def backoff_max_tries(self) -> int:
+        """Return how often a request is sent at the most."""
+        return self.errors.max_retries + 1
+
+    def backoff_jitter(self, value: float) -> float:
+        """Return a wait a little longer, so that many taps do not come back at once."""
+        return value + random.uniform(0, min(value / 4, 1))  # noqa: S311 - nothing secret hangs on it
+
+    def backoff_handler(self, details: Details) -> None:
+        """Say what went wrong and when it is tried again; after a 429 hold all requests back."""
+        error, wait = details["exception"], details["wait"]
+        self.logger.warning(
+            "%s: %s. Try %d of %d in %.1f s.",
+            self.name,
+            error,
+            details["tries"] + 1,
+            self.backoff_max_tries(),
+            wait,
+        )
+        response = getattr(error, "response", None)
+        if response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            self.connection.flight.hold_back(wait)
+
+    def _retry_after(self, error: RetriableAPIError) -> float:
+        """Return the seconds that the server asks to wait, capped; 0 where it asks nothing."""
+        headers = {} if error.response is None else error.response.headers
+        asked = headers.get("Retry-After")
+        if asked is None:
+            return 0.0
+        seconds = _seconds(asked, headers.get("Date"))
+        if seconds > LONGEST_RETRY_AFTER:
+            self.logger.warning(
+                "%s: the server asks to wait %.0f s; the tap waits %.0f s.",
+                self.name,
+                seconds,
+                LONGEST_RETRY_AFTER,
+            )
+        return min(seconds, LONGEST_RETRY_AFTER)
+
+    # Reading
+
+    def begin(self) -> Reading:
+        """Return the reading of this sync, and have its first page fetched."""
+        if self._reading is None:
+            way = self.replication
+            if isinstance(way, Tail) and self.replication_method == REPLICATION_FULL_TABLE:
+                way = FullTable()  # the user's catalog asks for it
+            self._reading = way.begin(self.stream_state, self._terms(way))
+            for part in self._reading.slices[:1]:
+                self._walk = self._new_walk(part)
+                self._walk.start()
+        return self._reading
+
+    def _terms(self, way: Replication) -> Terms:
+        backfill_began = None
+        if isinstance(way, Tail) and way.backfill:
+            bookmarks = self.tap_state.get("bookmarks", {})
+            backfill_began = BackfillReading.began(bookmarks.get(way.backfill, {}))
+            backfill = self._tap.streams.get(way.backfill)
+            if backfill_began is None and backfill is not None and backfill.selected:
+                backfill_began = self._began
+        return Terms(
+            began=self._began,
+            start_date=parse_instant(self.config.get("start_date") or ""),
+            lookback=timedelta(days=self.config["lookback_days"]),
+            window_days=self.config["window_days"],
+            backfill_began=backfill_began,
+        )
+
+    def _new_walk(self, part: Slice) -> Walk:
+        return Walk(
+            lambda offset: self.ask(part, offset),
+            self.paginator,
+            key_of=self.codec.key_of if self.primary_keys else None,
+            max_in_flight=self.connection.max_in_flight,
+            warn=lambda text: self.logger.warning("%s: %s", self.name, text),
+        )
+
+    @property
+    def _cursor(self) -> str | None:
+        """The field by which a reading takes notice of records, where there is one."""
+        field = self.replication_key or self.replication.cursor
+        return field if field in self.effective_schema["properties"] else None
+
+    @property
+    def codec(self) -> Codec:
+        """What checks and encodes the records, compiled from the schema and the selection."""
+        if self._codec is None:
+            schema = self.effective_schema
+            self._codec = Codec(
+                schema,
+                selected=[name for name in schema["properties"] if self.mask["properties", name]],
+                keys=self.primary_keys,
+                cursor=self._cursor,
+                warn=lambda text: self.logger.warning("%s: %s", self.name, text),
+            )
+        return self._codec
+
+    def pages(self) -> Iterator[Page]:
+        """Yield all pages of this sync; what is noted in the state covers those consumed.
+
+        Raises SyncError where the reading cannot go on.
+        """
+        reading = self.begin()
+        for note in reading.notes:
+            self.logger.warning("%s: %s", self.name, note)
+        walk = self._walk
+        ahead = self.connection.max_in_flight > 1
+        for n, part in enumerate(reading.slices):
+            walk, self._walk = walk or self._new_walk(part), None
+            walk.start()
+            if ahead and n + 1 < len(reading.slices):
+                self._walk = self._new_walk(reading.slices[n + 1])
+                self._walk.start()
+            yield from self._slice_pages(part, walk)
+            self._note(reading.state_after(part, limit=self._began - self.connection.behind))
+            walk = self._walk
+        # A target may forget a state that no other follows: the last one differs from all before.
+        self._note({"last_sync": format_instant(self._began)})
+
+    def _slice_pages(self, part: Slice, walk: Walk) -> Iterator[Page]:
+        try:
+            yield from walk.pages()
+        except PagingError as error:
+            if not part.halves():
+                raise
+            # A window that fits one page cannot shift.
+            self.logger.warning("%s: %s Reading smaller windows instead.", self.name, error)
+            for half in part.halves():
+                yield from self._slice_pages(half, self._new_walk(half))
+
+    def _note(self, state: State) -> None:
+        """Write what is now known to have been emitted."""
+        self.stream_state.update(state)
+        self.state_manager.is_flushed = False
+        if not self._batches:
+            self._write_state_message()
+
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        """Yield the records as Python values that have lost no digit."""
+        del context
+        for page in self.pages():
+            yield from self._decoded(page)
+
+    def _decoded(self, page: Page) -> Iterator[Record]:
+        """Yield the wanted records of a page as Python values that have lost no digit."""
+        for position, record in enumerate(page.records, start=page.first + 1):
+            try:
+                values = self.codec.decode(record)
+            except RecordError as error:
+                msg = f"{page.request}: record {position} of the answer {error}"
+                raise RecordError(msg) from None
+            if self._is_recent(values.get(self._cursor) if self._cursor else None):
+                processed = self.post_process(values)
+                if processed is not None:
+                    yield processed
+
+    def _is_recent(self, cursor: object) -> bool:
+        """Tell whether a record is wanted, and take notice of its replication key.
+
+        One that cannot be read never keeps a record back, and never moves the bookmark.
+        """
+        instant = parse_instant(cursor) if isinstance(cursor, str) else None
+        if instant is None:
+            return True
+        reading = self.begin()
+        if reading.since is not None and instant < reading.since:
+            return False
+        reading.observe(instant)
+        return True
+
+    # Writing
+
+    def _sync_records(
+        self,
+        context: Context | None = None,
+        *,
+        write_messages: bool = True,
+    ) -> Generator[Record, None, None]:
+        """Emit the records, or yield them where the caller is to emit them itself.
+
+        What ends the stream early is kept in `failure`, so that the other streams go on.
+        """
+        del context
+        self._batches = not write_messages
+        fast = write_messages and self._takes_fast_road()
+        index = 0
+        with self.get_record_counter() as counter, self.get_sync_timer():
+            try:
+                for page in self.pages():
+                    if fast:
+                        counter.increment(self._emit(page))
+                        continue
+                    for record in self._decoded(page):
+                        self._check_max_record_limit(index)
+                        if write_messages:
+                            self._write_record_message(record)
+                        else:
+                            yield record
+                        index += 1
+                        counter.increment()
+            except SyncLifecycleSignal:
+                raise  # a dry run has seen enough
+            except SingerSDKError as error:
+                self.failure = error
+                self.logger.error("%s: %s", self.name, error)  # noqa: TRY400 - the text is for users
+            finally:
+                if self._walk is not None:
+                    self._walk.close()
+
+    def _takes_fast_road(self) -> bool:
+        """Tell whether records leave as they came: nothing is to be changed within them."""
+        return (
+            self.ABORT_AT_RECORD_COUNT is None
+            and type(self).post_process is RESTStream.post_process
+            and self.codec.is_flat
+            and len(self.stream_maps) == 1
+            and not self.stream_maps[0].flattening_enabled
+            and self._is_merely_named()
+        )
+
+    def _is_merely_named(self) -> bool:
+        """Tell whether the stream map, if there is any, does no more than give an alias."""
+        (found,) = self.stream_maps
+        if type(found) is SameRecordTransform:
+            return True
+        definitions = self.config.get("stream_maps", {})
+        return type(found) is CustomStreamMap and all(
+            definition.keys() <= {"__alias__"}
+            for pattern, definition in definitions.items()
+            if fnmatch(self.name, pattern)
+        )
+
+    def _emit(self, page: Page) -> int:
+        """Write the records of a page, and return how many those were."""
+        frame = Frame(
+            self.stream_maps[0].stream_alias,
+            version=self._stream_version,
+            received=page.received,
+        )
+        emitted = 0
+        for start in range(0, len(page.records), CHUNK):
+            chunk = page.records[start : start + CHUNK]
+            cursors = self.codec.check(chunk)
+            if cursors is None:
+                # Something in it is not as the schema says: record by record it can be told.
+                for record in self._decoded(replace(page, records=chunk, first=page.first + start)):
+                    self._write_record_message(record)
+                    emitted += 1
+                continue
+            if self._cursor:
+                chunk = list(compress(chunk, map(self._is_recent, cursors)))
+            self._writer.write_lines(self.codec.encode(chunk, frame))
+            emitted += len(chunk)
+        self.state_manager.is_flushed = False
+        return emitted
+
+
+def _quote(body: bytes) -> str:
+    text = " ".join(body[:EXCERPT].decode(errors="replace").split())
+    return f": {text}" if text else ""
+
+
+def _seconds(asked: str, served: str | None) -> float:
+    """Return the seconds that a `Retry-After` names, as a number or a date; 0 where it is neither."""
+    try:
+        seconds = float(asked)
+    except ValueError:
+        try:
+            now = parsedate_to_datetime(served) if served else datetime.now(UTC)
+            seconds = (parsedate_to_datetime(asked) - now).total_seconds()
+        except (ValueError, TypeError):
+            return 0.0
+    return max(seconds, 0.0) if isfinite(seconds) else 0.0

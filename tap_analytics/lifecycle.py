@@ -1,0 +1,205 @@
+"""How a run begins, goes on past trouble, and ends: what the SDK's tap leaves open."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+from singer_sdk import Tap
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.plugin_base import PluginBase
+from singer_sdk.tap_base import CliTestOptionValue
+
+from tap_analytics import settings
+from tap_analytics.client import AnalyticsStream
+from tap_analytics.endpoint import ApiKey
+from tap_analytics.records import LineWriter
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from singer_sdk.plugin_base import _ConfigInput
+
+    from tap_analytics.connection import Connection
+
+
+class AnalyticsTap(Tap):
+    """A tap whose streams fail one by one, and that tells its user why."""
+
+    message_writer_class = LineWriter
+    message_writer: LineWriter
+    connection: Connection
+
+    # The door
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Refuse wrong settings; missing ones too, unless there is nothing to connect to yet."""
+        self.append_builtin_config(self.config_jsonschema)
+        for note in settings.prepare(self._config):
+            self.logger.warning(note)
+        errors = list(settings.problems(self._config, self.config_jsonschema, complete=raise_errors))
+        if errors:
+            msg = "Config validation failed"
+            raise ConfigValidationError(msg, errors=errors)
+        if key := self._config.get("api_key"):
+            _keep_out_of_logs(ApiKey(key))
+        return errors
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over the state of an earlier run; what is no state of ours is said and left."""
+        bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
+        if not isinstance(bookmarks, dict):
+            self.logger.warning("The state has no bookmarks by stream; it is left aside, and all streams start over.")
+            return
+        for stream, bookmark in list(bookmarks.items()):
+            if not isinstance(bookmark, dict):
+                self.logger.warning("The state of %s is no object; it is left aside.", stream)
+                del bookmarks[stream]
+        super().load_state({"bookmarks": bookmarks})
+
+    def setup_mapper(self) -> None:
+        """Make the stream maps of the selected streams.
+
+        The SDK (0.54.9) makes those of all, and stumbles over the empty schema that a stream has
+        that is not selected.
+        """
+        PluginBase.setup_mapper(self)
+        for entry in self.catalog.streams:
+            stream = self.streams.get(entry.tap_stream_id)
+            if stream is not None and stream.selected:
+                self.mapper.register_raw_streams_from_catalog(type(self.catalog)([(entry.tap_stream_id, entry)]))
+
+    # The run
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """What ended which streams early."""
+        return {
+            name: str(stream.failure)
+            for name, stream in self.streams.items()
+            if isinstance(stream, AnalyticsStream) and stream.failure
+        }
+
+    def _conclude(self) -> None:
+        """Close the connection; leave with exit code 1 where a stream failed, and say which."""
+        self.connection.close()
+        failures = self.failures
+        if not failures:
+            return
+        for message in dict.fromkeys(failures.values()):
+            names = ", ".join(name for name, text in failures.items() if text == message)
+            self.logger.error("Failed: %s: %s", names, message)
+        sys.exit(1)
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Leave with the exit code that the signal asks for, all lines whole.
+
+        The last STATE covers what it should: nothing is noted before it has been emitted.
+        """
+        del frame
+
+        def leave() -> None:
+            self.logger.warning("Stopped by %s.", signal.Signals(signum).name)
+            raise SystemExit(128 + signum)
+
+        self.message_writer.stop(leave)
+
+    # The command line
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Return the command line interface of the SDK, with errors in one line each."""
+        command = super().get_singer_command()
+        for option in command.params:
+            if option.name in {"discover", "test"}:
+                # Not in a callback while the line is parsed: there the SDK reports no mistake in
+                # the settings, and knows no catalog.
+                option.callback, option.expose_value = None, True
+        return command
+
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
+        """Read the configuration files; raise ClickException for one that is none."""
+        try:
+            return super().cb_config(ctx, param, value)
+        except (OSError, TypeError, ValueError) as error:
+            msg = f"--config: {', '.join(value)} cannot be read: {error}"
+            raise click.ClickException(msg) from None
+
+    @classmethod
+    def invoke(  # type: ignore[override] # noqa: PLR0913 - one for each option of the command line
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+        discover: bool = False,
+        test: str = CliTestOptionValue.Disabled.value,
+    ) -> None:
+        """Run what the command line asks for."""
+        PluginBase.invoke.__func__(cls, about=about, about_format=about_format)  # type: ignore[attr-defined]
+        cls.print_version(print_fn=cls.logger.info)
+        tap = cls(
+            config=config.config if config else {},
+            state=_read(state, "--state"),
+            catalog=_read(catalog, "--catalog"),
+            parse_env_config=bool(config and config.parse_env),
+            validate_config=not discover,
+            setup_mapper=not discover,
+        )
+        if discover:
+            tap.run_discovery()
+        elif test == CliTestOptionValue.Schema.value:
+            tap.write_schemas()
+        elif test == CliTestOptionValue.Disabled.value:
+            tap.sync_all()
+        else:
+            tap.run_connection_test()
+        tap._conclude()
+
+
+def _read(file: IO[str] | None, option: str) -> dict[str, Any] | None:
+    """Return what a JSON file holds; raise ClickException where it holds none."""
+    if file is None:
+        return None
+    try:
+        found = json.load(file)
+    except ValueError as error:
+        msg = f"{option}: {file.name} is no JSON: {error}"
+        raise click.ClickException(msg) from None
+    if not isinstance(found, dict):
+        msg = f"{option}: {file.name} holds no JSON object."
+        raise click.ClickException(msg)
+    return found
+
+
+class _KeyFilter(logging.Filter):
+    """Keeps a key out of every log record: message, arguments and traceback."""
+
+    def __init__(self, key: ApiKey) -> None:
+        super().__init__()
+        self._key = key
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Blot the key out; let every record pass."""
+        message = record.getMessage()
+        redacted = self._key.redact(message)
+        if redacted != message:
+            record.msg, record.args = redacted, ()
+        if record.exc_info:
+            trace = logging.Formatter().formatException(record.exc_info)
+            redacted = self._key.redact(trace)
+            if redacted != trace:
+                record.exc_info, record.exc_text = None, redacted
+        return True
+
+
+def _keep_out_of_logs(key: ApiKey) -> None:
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_KeyFilter(key))

@@ -1,0 +1,213 @@
+"""The walk through the pages of one slice: nothing is skipped, whatever moves meanwhile.
+
+Each page is asked for so that it begins with the last record of the page before. If it does, no
+row between the two can have been missed, as long as rows keep their order. If it does not, rows
+came or went, or the server or a cache answered something else than was asked; then the walk
+steps back until a page begins with a record it knows, and goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from singer_sdk.exceptions import FatalSyncError
+
+from tap_analytics.endpoint import Paginator, SinglePage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from datetime import datetime
+
+    from msgspec import Raw
+
+    from tap_analytics.flight import Ticket
+
+STEPS_BACK = (1, 32, 1024)
+"""Records to step back, try by try, before the walk starts over from its first page."""
+
+LONGEST_TROUBLE = 5
+"""Pages in a row that may bring nothing new before the walk gives up."""
+
+
+class PagingError(FatalSyncError):
+    """The server's pages do not fit together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The records of one response, as the bytes they came in."""
+
+    records: Sequence[Raw]
+    request: str
+    """The request in words, without the key: for messages."""
+    received: datetime
+    first: int = 0
+    """The position in the response of the first of the records."""
+
+    def without_first(self, count: int) -> Page:
+        """Return the page without its first records."""
+        return replace(self, records=self.records[count:], first=self.first + count)
+
+
+class Walk:
+    """All pages of one slice, in order, with requests ahead of the reader."""
+
+    def __init__(
+        self,
+        ask: Callable[[int], Ticket[Page]],
+        paginator: Paginator,
+        *,
+        key_of: Callable[[Raw], Hashable] | None,
+        max_in_flight: int,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._ask = ask
+        self._paginator = paginator
+        self._key_of = key_of or bytes
+        self._keyed = key_of is not None
+        self._max_in_flight = max_in_flight
+        self._warn = warn
+        self._asked: deque[tuple[int, Ticket[Page]]] = deque()
+        self._known: deque[Page] = deque(maxlen=2)
+        self._ahead = 1
+        self._trouble = 0
+
+    def start(self) -> None:
+        """Ask for the first page, if that has not been done."""
+        if not self._asked:
+            self._look_ahead(self._paginator.offset, 1)
+
+    def close(self) -> None:
+        """Give up what was asked for and not read."""
+        while self._asked:
+            self._asked.popleft()[1].abandon()
+
+    def pages(self) -> Iterator[Page]:
+        """Yield the pages, each without the records that the pages before have brought.
+
+        Raises PagingError where the pages do not fit together, and what a request raised.
+        """
+        try:
+            yield from self._pages()
+        finally:
+            self.close()
+
+    def _pages(self) -> Iterator[Page]:
+        offset = self._paginator.offset
+        page = first = self._read(offset)
+        yield page
+        full = len(page.records) >= self._paginator.limit
+        if not page.records or (isinstance(self._paginator, SinglePage) and not full):
+            return
+        if full:
+            self._speed_up()
+        while True:
+            self._known.append(page)
+            step = max(len(page.records) - 1, 1)
+            offset += step
+            self._look_ahead(offset, step)
+            page = self._read(offset)
+            new = self._joined(page)
+            if new is None and not self._brings_new(page):
+                page = self._read(offset)  # a stale or an empty answer is often gone by then
+                new = self._joined(page)
+            if new is None:
+                if len(self._known) == 1 and page.records == first.records:
+                    self._judge_repetition(page, full=full)
+                    return
+                offset, page = self._step_back(offset, page)
+                new = self._unknown(page)
+            elif not new.records:
+                return
+            else:
+                self._trouble = 0
+                if len(page.records) >= len(first.records):
+                    self._speed_up()
+            if new.records:
+                yield new
+
+    def _joined(self, page: Page) -> Page | None:
+        """Return what a page adds, if it begins where the page before ended; else None."""
+        before = self._known[-1].records
+        if len(before) == 1:
+            # Pages of one record cannot overlap; only an empty one ends such a walk.
+            return None if page.records and self._begins_known(page) else page
+        if page.records and self._key_of(page.records[0]) == self._key_of(before[-1]):
+            return page.without_first(1)
+        return None
+
+    def _step_back(self, offset: int, page: Page) -> tuple[int, Page]:
+        """Return an offset and its page that begins with a known record, or the very first.
+
+        Raises PagingError where that has been done too often without finding anything new.
+        """
+        self._ahead = 1
+        self._trouble += 1
+        if self._trouble > LONGEST_TROUBLE:
+            raise PagingError(self._sight(page))
+        if self._brings_new(page):
+            self._trouble = 0 if self._keyed else self._trouble
+            return offset, page  # rows came in before it
+        start = self._paginator.offset
+        for step in STEPS_BACK:
+            if offset - step <= start:
+                break
+            page = self._read(offset - step)
+            if self._begins_known(page):
+                return offset - step, page
+        return start, self._read(start)
+
+    def _begins_known(self, page: Page) -> bool:
+        return bool(page.records) and self._key_of(page.records[0]) in self._known_keys()
+
+    def _brings_new(self, page: Page) -> bool:
+        return self._begins_known(page) and bool(self._unknown(page).records)
+
+    def _unknown(self, page: Page) -> Page:
+        """Return the page without the records of the last pages; without a key nobody can tell."""
+        if not self._keyed:
+            return page
+        known = self._known_keys()
+        new = [record for record in page.records if self._key_of(record) not in known]
+        return replace(page, records=new, first=page.first + len(page.records) - len(new))
+
+    def _known_keys(self) -> set[Hashable]:
+        return {self._key_of(record) for page in self._known for record in page.records}
+
+    def _judge_repetition(self, page: Page, *, full: bool) -> None:
+        """Warn that the server does not page, or raise where that may hide records."""
+        told = f"{page.request} was answered with the first page again"
+        if full:
+            msg = f"{told}, and that page is full: the server ignores the offset, so records would be missed."
+            raise PagingError(msg)
+        self._warn(
+            f"{told}. The server does not seem to page; its {len(page.records)} records, "
+            "fewer than the limit, are taken as all there are.",
+        )
+
+    def _sight(self, page: Page) -> str:
+        return (
+            f"{page.request} was answered with {len(page.records)} records that do not continue the page "
+            f"before, {LONGEST_TROUBLE} times in a row: the server limits or ignores the offset, or rows "
+            "move too fast. Nothing can be read past this point without missing records."
+        )
+
+    def _speed_up(self) -> None:
+        self._ahead = min(self._ahead * 2, self._max_in_flight)
+
+    def _read(self, offset: int) -> Page:
+        """Return the page at an offset, asked for before or now."""
+        if not self._asked or self._asked[0][0] != offset:
+            self.close()
+            self._asked.append((offset, self._ask(offset)))
+        return self._asked.popleft()[1].result()
+
+    def _look_ahead(self, offset: int, step: int) -> None:
+        """Ask for the pages at an offset and beyond, unless they have been asked for."""
+        wanted = [offset + step * n for n in range(self._ahead)]
+        if [asked for asked, _ in self._asked] != wanted[: len(self._asked)]:
+            self.close()
+        for n in wanted[len(self._asked) :]:
+            self._asked.append((n, self._ask(n)))

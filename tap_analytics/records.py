@@ -1,0 +1,295 @@
+"""From the bytes of a response to RECORD lines."""
+
+from __future__ import annotations
+
+import codecs
+import decimal
+import sys
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from datetime import datetime
+from functools import reduce
+from operator import attrgetter, or_
+from typing import Any, get_args
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+from singer_sdk.exceptions import DataError
+from singer_sdk.singerlib.encoding import GenericSingerWriter
+from singer_sdk.singerlib.encoding.simple import Message
+
+CHUNK = 1000
+"""Records that are checked and encoded at a time: few enough to stay in the processor's cache."""
+
+_SCALARS: Mapping[str, type | None] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "null": None,
+}
+
+_fields = msgspec.json.Decoder(dict[str, Raw])
+_exactly = msgspec.json.Decoder(dict[str, Any], float_hook=decimal.Decimal)
+_encoder = msgspec.json.Encoder(
+    decimal_format="number",
+    enc_hook=lambda value: value.isoformat() if isinstance(value, datetime) else str(value),
+)
+
+
+def _type_of(definition: Mapping[str, Any]) -> object:
+    """Return the type that checks a property: bytes as they are, where JSON's scalars cannot."""
+    named = definition.get("type")
+    kinds = [named] if isinstance(named, str) else named
+    if not kinds or not set(kinds) <= _SCALARS.keys():
+        return Raw
+    return reduce(or_, [_SCALARS[kind] for kind in kinds])
+
+
+def _has_properties(definition: object) -> bool:
+    """Tell whether a schema says anything of the fields of an object, at whatever depth."""
+    if isinstance(definition, Mapping):
+        return "properties" in definition or any(map(_has_properties, definition.values()))
+    return isinstance(definition, list) and any(map(_has_properties, definition))
+
+
+def _without_null(kind: object) -> object:
+    kinds = [one for one in get_args(kind) or (kind,) if one is not type(None)]
+    return reduce(or_, kinds, kinds[0])
+
+
+def _struct(types: Mapping[str, Any], *, closed: bool = False) -> type[msgspec.Struct]:
+    """Return a struct with some JSON fields; its attributes are `f0`, `f1` … in their order."""
+    required = [(f"f{n}", kind) for n, kind in enumerate(types.values())]
+    fields = [(name, kind, UNSET) if UnsetType in get_args(kind) else (name, kind) for name, kind in required]
+    return msgspec.defstruct(
+        "Row",
+        fields,
+        rename=dict(zip([name for name, _ in required], types, strict=True)),
+        gc=False,
+        forbid_unknown_fields=closed,
+    )
+
+
+def _list_decoder(row: type[msgspec.Struct]) -> msgspec.json.Decoder[list[msgspec.Struct]]:
+    return msgspec.json.Decoder(list[row])  # type: ignore[valid-type] # made here
+
+
+def _array(records: Sequence[Raw]) -> bytes:
+    return b"[" + b",".join(records) + b"]"
+
+
+def _speakable(name: str) -> bool:
+    """Tell whether a struct can have a field of this name."""
+    return name.isprintable() and '"' not in name and "\\" not in name
+
+
+class UnreadableBodyError(ValueError):
+    """A body is no JSON: cut off, garbled, or something else altogether."""
+
+
+class RecordError(DataError):
+    """A good answer does not hold what was asked for."""
+
+
+class Selector:
+    """Finds the records in a response: the data selector, compiled.
+
+    `$` is the root, `data` or a dotted path the node that holds them. A list gives its items,
+    an object is one record, null is none.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        node: Any = list[Raw] | dict[str, Raw] | None
+        for name in reversed([] if path == "$" else path.removeprefix("$.").split(".")):
+            node = msgspec.defstruct("Node", [("node", node)], rename={"node": name})
+        self._depth = 0 if path == "$" else path.removeprefix("$.").count(".") + 1
+        self._decoder = msgspec.json.Decoder(node)
+
+    def records(self, body: bytes) -> list[Raw]:
+        """Return the records of a response body, each as the bytes it came in.
+
+        Raises UnreadableBodyError where the body is no JSON, and RecordError where the JSON
+        does not have the node.
+        """
+        body = body.removeprefix(codecs.BOM_UTF8)
+        try:
+            if not body.isascii():
+                body.decode()
+            if b"\n" in body or b"\r" in body:
+                # A record must fit a line; this leaves every number and string as it is.
+                body = msgspec.json.format(body, indent=-1)
+            node = self._decoder.decode(body)
+        except msgspec.ValidationError as error:
+            msg = f"has no records at the data selector {self._path!r}: {error}"
+            raise RecordError(msg) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            msg = f"is no JSON ({error})"
+            raise UnreadableBodyError(msg) from None
+        except RecursionError:
+            msg = "is nested too deeply"
+            raise RecordError(msg) from None
+        for _ in range(self._depth):
+            node = node.node
+        if node is None:
+            return []
+        return node if isinstance(node, list) else [Raw(_encoder.encode(node))]
+
+
+class Codec:
+    """Checks and encodes the records of one stream without taking their values apart.
+
+    A record whose fields are all known, wanted and of their type is written as the bytes it came
+    in. A record with fields to leave out is written from the bytes of the others.
+    """
+
+    def __init__(
+        self,
+        schema: Mapping[str, Any],
+        *,
+        selected: Sequence[str],
+        keys: Sequence[str],
+        cursor: str | None,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._types = {name: _type_of(definition) for name, definition in schema["properties"].items()}
+        self.is_flat = all(map(_speakable, self._types)) and not any(
+            _has_properties(definition) for definition in schema["properties"].values()
+        )
+        """Whether there is nothing to leave out or to check below the fields of a record."""
+        self._selected = selected
+        self._keys = tuple(keys)
+        self._cursor = cursor
+        self._warn = warn
+        self._unknown: set[str] = set()
+        self._key_decoder = msgspec.json.Decoder(_struct(dict.fromkeys(keys, Raw | UnsetType)))
+        self._kept = _list_decoder(_struct(dict.fromkeys(selected, Raw | UnsetType)))
+        self._compile()
+
+    def _compile(self) -> None:
+        """Make the decoder that finds whatever is not as the schema says."""
+        types = self._types | dict.fromkeys(filter(_speakable, self._unknown), Raw)
+        required = {name: _without_null(types[name]) for name in self._keys}
+        optional = {name: kind | UnsetType for name, kind in types.items() if name not in required}
+        row = _struct(required | optional, closed=True)
+        self._strict = _list_decoder(row)
+        self._verbatim = set(types) == set(self._selected)
+        if self._cursor:
+            self._cursor_of = attrgetter(f"f{list(required | optional).index(self._cursor)}")
+
+    def key_of(self, record: Raw) -> Hashable:
+        """Return what tells a record from the others of its stream."""
+        try:
+            row = self._key_decoder.decode(record)
+            return tuple(bytes(value) for value in msgspec.structs.astuple(row))
+        except (msgspec.ValidationError, TypeError):
+            return bytes(record)  # it has no key; that is said when it is encoded
+
+    def check(self, chunk: Sequence[Raw]) -> list[Any] | None:
+        """Return the cursors of some records, or None if a record is not as the schema says."""
+        rows = self._rows(chunk)
+        if rows is None or not self._cursor:
+            return rows
+        return [None if value is UNSET else value for value in map(self._cursor_of, rows)]
+
+    def _rows(self, chunk: Sequence[Raw]) -> list[Any] | None:
+        try:
+            return self._strict.decode(_array(chunk))
+        except msgspec.DecodeError:
+            if not self._learn(chunk):
+                return None
+        return self._rows(chunk)
+
+    def _learn(self, chunk: Sequence[Raw]) -> bool:
+        """Note fields that the schema does not know, and say so; tell whether there are any."""
+        try:
+            names = {name for record in chunk for name in _fields.decode(record)}
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        known = self._types.keys() | self._unknown
+        self.warn_of_unknown(names)
+        if names <= known or not all(map(_speakable, names)):
+            return False
+        self._compile()
+        return True
+
+    def warn_of_unknown(self, names: set[str]) -> None:
+        """Say once of each field that the schema does not know it."""
+        if new := names - self._types.keys() - self._unknown:
+            self._unknown |= new
+            self._warn(
+                f"The API sends fields that the schema does not have: {', '.join(sorted(new))}. They are left out.",
+            )
+
+    def encode(self, chunk: Sequence[Raw], frame: Frame) -> bytes:
+        """Return the RECORD lines of records that have been checked."""
+        if self._verbatim:
+            return frame.wrap(chunk)
+        return frame.wrap(_encoder.encode_lines(self._kept.decode(_array(chunk)))[:-1].split(b"\n"))
+
+    def decode(self, record: Raw) -> dict[str, Any]:
+        """Return a record as Python values that have lost no digit.
+
+        Raises RecordError where it is no object or has no key.
+        """
+        try:
+            values = _exactly.decode(record)
+        except (msgspec.DecodeError, RecursionError) as error:
+            msg = f"is no readable object ({error}): {bytes(record)[:80].decode(errors='replace')}"
+            raise RecordError(msg) from None
+        for key in self._keys:
+            if values.get(key) is None or isinstance(values[key], (dict, list)):
+                msg = f"has no {key}, which is its key"
+                raise RecordError(msg)
+        self.warn_of_unknown(values.keys() - self._types.keys())
+        return {name: value for name, value in values.items() if name in self._types}
+
+
+class Frame:
+    """What stands before and behind each record of a page in its RECORD line."""
+
+    def __init__(self, stream: str, *, version: int | None, received: datetime) -> None:
+        before = {"type": "RECORD", "stream": stream}
+        after = {"version": version} if version is not None else {}
+        self._before = _encoder.encode(before)[:-1] + b',"record":'
+        self._after = b"," + _encoder.encode(after | {"time_extracted": received})[1:] + b"\n"
+
+    def wrap(self, records: Sequence[Raw | bytes]) -> bytes:
+        """Return a RECORD line for each of some encoded records."""
+        if not records:
+            return b""
+        return self._before + (self._after + self._before).join(records) + self._after
+
+
+class LineWriter(GenericSingerWriter[bytes, Message]):
+    """Writes messages to standard output, each line whole, whatever signal comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._writing = False
+        self._stop: Callable[[], None] | None = None
+
+    def serialize_message(self, message: Message) -> bytes:
+        """Return a message as a line of JSON that has lost no digit."""
+        return _encoder.encode(message.to_dict()) + b"\n"
+
+    def write_message(self, message: Message) -> None:
+        """Write a message."""
+        self.write_lines(self.serialize_message(message))
+
+    def write_lines(self, lines: bytes) -> None:
+        """Write encoded lines."""
+        self._writing = True
+        try:
+            sys.stdout.buffer.write(lines)
+            sys.stdout.flush()
+        finally:
+            self._writing = False
+        if self._stop is not None:
+            self._stop()
+
+    def stop(self, leave: Callable[[], None]) -> None:
+        """Leave now, or as soon as the line that is being written is whole."""
+        self._stop = leave
+        if not self._writing:
+            leave()

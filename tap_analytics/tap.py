@@ -1,0 +1,132 @@
+"""The tap: its settings, and its streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from singer_sdk import typing as th
+
+from tap_analytics import streams
+from tap_analytics.connection import Connection
+from tap_analytics.endpoint import LONGEST_WINDOW
+from tap_analytics.lifecycle import AnalyticsTap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tap_analytics.client import AnalyticsStream
+
+STREAMS: Sequence[type[AnalyticsStream]] = (
+    streams.Clients,
+    streams.Locations,
+    streams.Rows,
+    streams.Users,
+    streams.Workers,
+    streams.WorkerGroups,
+    streams.Tasks,
+    streams.TaskGroups,
+    streams.Labels,
+    streams.Varieties,
+    streams.RegistrationsInitial,
+    streams.RegistrationsIncremental,
+    streams.SessionsInitial,
+    streams.SessionsIncremental,
+)
+
+
+class TapAnalytics(AnalyticsTap):
+    """Singer tap for a REST analytics API, and for REST APIs that you declare."""
+
+    name = "tap-analytics"
+    config_jsonschema = th.PropertiesList(
+        th.Property(
+            "base_url",
+            th.URIType,
+            required=True,
+            title="Base URL",
+            description="Address of the API, http or https; may carry a path.",
+        ),
+        th.Property(
+            "api_key",
+            th.StringType(min_length=1),
+            required=True,
+            secret=True,
+            title="API key",
+            description="The key that the API asks for.",
+        ),
+        th.Property(
+            "auth_location",
+            th.StringType,
+            default="header",
+            allowed_values=["header", "query"],
+            title="Place of the key",
+            description="Whether the key travels in a request header or in the query string.",
+        ),
+        th.Property(
+            "auth_name",
+            th.StringType(min_length=1),
+            default="api_key",
+            title="Name of the key",
+            description="Name of the header or query parameter that carries the key.",
+        ),
+        th.Property(
+            "start_date",
+            th.StringType,
+            title="Start date",
+            description="Date or date-time from which on transactional data is read; without it, all of it.",
+        ),
+        th.Property(
+            "lookback_days",
+            th.IntegerType(minimum=0),
+            default=1,
+            title="Lookback",
+            description="Days before their bookmark that incremental streams read again, for updates that arrive late.",
+        ),
+        th.Property(
+            "window_days",
+            th.IntegerType(minimum=1, maximum=LONGEST_WINDOW),
+            default=30,
+            title="Window",
+            description=f"Days of the backfill between two checkpoints, from 1 to {LONGEST_WINDOW}.",
+        ),
+        th.Property(
+            "max_retries",
+            th.IntegerType(minimum=0),
+            default=3,
+            title="Retries",
+            description="How often a request is sent again after trouble that may pass.",
+        ),
+        th.Property(
+            "backoff_factor",
+            th.NumberType(minimum=0),
+            default=2,
+            title="Backoff factor",
+            description="Seconds before the first retry; before each further one twice as many.",
+        ),
+        th.Property(
+            "retry_on_status_codes",
+            th.ArrayType(th.IntegerType(minimum=400, maximum=599)),
+            default=[429, 500, 502, 503, 504],
+            title="Statuses to retry",
+            description="HTTP statuses after which a request is sent again.",
+        ),
+        th.Property(
+            "request_timeout",
+            th.NumberType(exclusive_minimum=0),
+            default=300,
+            title="Request timeout",
+            description="Seconds that a request may take, from the first byte sent to the last one received.",
+        ),
+        th.Property(
+            "max_in_flight",
+            th.IntegerType(minimum=1),
+            default=4,
+            title="Requests in flight",
+            description="How many requests may be under way at once; 1 is strictly one after the other.",
+        ),
+    ).to_dict()
+
+    def discover_streams(self) -> list[AnalyticsStream]:
+        """Return the streams of this tap, which share one connection."""
+        self.connection = Connection(self.config)
+        return [stream(self, self.connection) for stream in STREAMS]
