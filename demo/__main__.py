@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,8 @@ def run() -> None:
     print("The whole road once, on this machine:\n")
     with ExitStack() as stack:
         with step("starting the sandbox: the API of a made-up greenhouse"):
-            api = stack.enter_context(sandbox(WORKPLACE / "sandbox.log"))
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            api = stack.enter_context(sandbox(WORKPLACE / "sandbox.log", "--now", now))
         with step("starting Postgres, with its data in .cache/demo"):
             server = stack.enter_context(postgres(POSTGRES))
             connection = stack.enter_context(psycopg.connect(server.url, autocommit=True))
