@@ -1,0 +1,273 @@
+"""Runs the tap as its users do, and checks whatever it says against what every Singer tap promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
+
+import jsonschema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Record = dict[str, Any]
+State = dict[str, Any]
+
+PREFIX = "TAP_ANALYTICS_"
+"""What the names of the environment variables begin with that hold settings."""
+
+_OTHER = ("--about", "--discover", "--help", "--version")
+"""Options that have something else printed than Singer messages."""
+
+_SHAPING = {"$schema", "type", "properties", "items", "required", "format", "description", "title"}
+"""Keywords that judge a value by its shape alone: `format` is an annotation, as the default is."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the tap left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def records(self) -> dict[str, list[Record]]:
+        """The records of each stream that has a schema, in order; numbers are exact."""
+        found: dict[str, list[Record]] = {name: [] for name in self.schemas}
+        for message in self.messages:
+            if message["type"] == "RECORD":
+                found[message["stream"]].append(message["record"])
+        return found
+
+    @property
+    def schemas(self) -> dict[str, dict[str, Any]]:
+        """The last SCHEMA message of each stream."""
+        return {message["stream"]: message for message in self.messages if message["type"] == "SCHEMA"}
+
+    @property
+    def states(self) -> list[State]:
+        """The values of the STATE messages, in order."""
+        return [message["value"] for message in self.messages if message["type"] == "STATE"]
+
+    @property
+    def state(self) -> State:
+        """The last of them; empty where there is none."""
+        return self.states[-1] if self.states else {}
+
+    @property
+    def problems(self) -> list[str]:
+        """The lines of the log that are warnings or worse."""
+        return [line for line in self.stderr.splitlines() if "| WARNING" in line or "| ERROR" in line]
+
+    def said(self, *words: str) -> bool:
+        """Tell whether one line of the log holds all of some words."""
+        return any(all(word in line for word in words) for line in self.stderr.splitlines())
+
+
+class Started:
+    """A run that is under way."""
+
+    def __init__(  # noqa: PLR0913 - one for each thing that a user can give
+        self,
+        config: Mapping[str, Any] | None,
+        *,
+        state: object = None,
+        catalog: object = None,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "tap_analytics"),
+    ) -> None:
+        settings = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | dict(env or {})
+        self._key = (config or {}).get("api_key") or settings.get(f"{PREFIX}API_KEY")
+        self._directory = tempfile.TemporaryDirectory(prefix="tap-analytics-")
+        words = list(args)
+        self._speaks_singer = not any(word.startswith(_OTHER) for word in words)
+        for option, value in (("config", config), ("state", state), ("catalog", catalog)):
+            if value is not None:
+                path = Path(self._directory.name) / f"{option}.json"
+                path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+                words += [f"--{option}", str(path)]
+        # Files, because nobody reads while the run is under way.
+        self._stdout = Path(self._directory.name) / "stdout"
+        self._stderr = Path(self._directory.name) / "stderr"
+        with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [*command, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                env=settings,
+                cwd=self._directory.name,
+            )
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send the run a signal, if it has not ended."""
+        self.process.send_signal(number)
+
+    def finish(self, timeout: float = 60) -> Run:
+        """Wait for the end, and return what the run left behind, checked."""
+        try:
+            returncode = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            tail = self._stderr.read_text(encoding="utf-8", errors="replace")[-2000:]
+            message = f"the tap did not end within {timeout} s; it said last:\n{tail}"
+            raise AssertionError(message) from None
+        stdout = self._stdout.read_text(encoding="utf-8")
+        stderr = self._stderr.read_text(encoding="utf-8")
+        self._directory.cleanup()
+        assert_secret(self._key, stdout=stdout, stderr=stderr)
+        lines = stdout.splitlines(keepends=True)
+        if returncode == -signal.SIGKILL and lines and not lines[-1].endswith("\n"):
+            lines.pop()  # nobody can finish a line after that
+        return Run(returncode, stdout, stderr, check_messages(lines) if self._speaks_singer else [])
+
+
+def run_tap(  # noqa: PLR0913 - one for each thing that a user can give
+    config: Mapping[str, Any] | None,
+    *,
+    state: object = None,
+    catalog: object = None,
+    args: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    timeout: float = 60,
+) -> Run:
+    """Run the command line to its end, and return what it left behind, checked."""
+    return Started(config, state=state, catalog=catalog, args=args, env=env).finish(timeout)
+
+
+def check_messages(lines: Iterable[str], *, key: str | None = None) -> list[dict[str, Any]]:
+    """Return the messages of a run's standard output; AssertionError where they break a promise.
+
+    Lines hold Singer messages and nothing else, each whole; a record comes after its schema and
+    is valid under it; no bookmark goes back; and the key is nowhere.
+    """
+    messages: list[dict[str, Any]] = []
+    validators: dict[str, _Validator] = {}
+    bookmarks: dict[tuple[str, str], datetime | date] = {}
+    for number, line in enumerate(lines, 1):
+        assert_secret(key, stdout=line)
+        message = _parse(line, number)
+        match message["type"]:
+            case "SCHEMA":
+                validators[message["stream"]] = _Validator(message["schema"])
+                assert set(message["key_properties"]) <= message["schema"]["properties"].keys(), line
+            case "RECORD":
+                assert message["stream"] in validators, f"line {number}: a record before its schema: {line}"
+                validators[message["stream"]].check(message["record"], number)
+            case "BATCH" | "ACTIVATE_VERSION":
+                assert message["stream"] in validators, f"line {number}: a message before its schema: {line}"
+            case "STATE":
+                _check_bookmarks(message["value"], bookmarks, number)
+            case other:
+                raise AssertionError(f"line {number}: no Singer message has the type {other!r}: {line}")  # noqa: EM102, TRY003
+        messages.append(message)
+    return messages
+
+
+def assert_secret(key: str | None, **outputs: str) -> None:
+    """Fail where the key can be read in an output, as it is or as it travels."""
+    if not key:
+        return
+    forms = {key, quote(key, safe=""), quote(key), quote_plus(key), json.dumps(key)[1:-1], repr(key)[1:-1]}
+    for name, text in outputs.items():
+        for form in forms:
+            at = text.find(form)
+            assert at < 0, f"the key is in {name}: {text[max(at - 200, 0) : at]}<KEY>{text[at + len(form) :][:200]}"
+
+
+def exact(value: object) -> object:
+    """Return a value in which two numbers are equal only if they were written alike.
+
+    Python takes -0.0 for 0, and 1.0 for 1 and for True.
+    """
+    if isinstance(value, dict):
+        return {name: exact(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [exact(inner) for inner in value]
+    return f"{type(value).__name__} {value}" if isinstance(value, (int, float, Decimal)) else value
+
+
+def instant(text: str) -> datetime:
+    """Return an RFC 3339 text as a point in time."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+class _Validator:
+    """Validates records; where the schema judges by shape alone, each shape once."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        jsonschema.Draft7Validator.check_schema(schema)
+        self._validator = jsonschema.Draft7Validator(schema)
+        self._shapes: set[object] | None = set() if _judges_shape(schema) else None
+
+    def check(self, record: Record, number: int) -> None:
+        shape = _shape(record)
+        if self._shapes is None or shape not in self._shapes:
+            errors = [f"{error.json_path}: {error.message}" for error in self._validator.iter_errors(record)]
+            assert not errors, f"line {number}: a record that its schema does not allow: {errors}"
+        if self._shapes is not None:
+            self._shapes.add(shape)
+
+
+def _judges_shape(schema: dict[str, Any]) -> bool:
+    inner = [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]
+    return schema.keys() <= _SHAPING and all(isinstance(one, dict) and _judges_shape(one) for one in inner)
+
+
+def _shape(value: object) -> object:
+    if isinstance(value, dict):
+        return frozenset((name, _shape(inner)) for name, inner in value.items())
+    if isinstance(value, list):
+        return (list, frozenset(map(_shape, value)))
+    return type(value)
+
+
+def _parse(line: str, number: int) -> dict[str, Any]:
+    assert line.endswith("\n"), f"line {number} is not whole: {line!r}"
+    try:
+        message = json.loads(line, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_unambiguous)
+    except ValueError as error:
+        raise AssertionError(f"line {number} is no message ({error}): {line!r}") from None  # noqa: EM102, TRY003
+    assert isinstance(message, dict), f"line {number} is no message: {line!r}"
+    assert "type" in message, f"line {number} is no message: {line!r}"
+    return message
+
+
+def _refuse(constant: str) -> object:
+    message = f"{constant} is no JSON"
+    raise ValueError(message)
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        message = f"a name twice in one object: {[name for name, _ in pairs]}"
+        raise ValueError(message)
+    return found
+
+
+def _check_bookmarks(state: State, seen: dict[tuple[str, str], datetime | date], number: int) -> None:
+    for stream, bookmark in state.get("bookmarks", {}).items():
+        for name, read in (("replication_key_value", instant), ("backfill_until", date.fromisoformat)):
+            if bookmark.get(name) is None:
+                assert (stream, name) not in seen, f"line {number}: the state of {stream} loses its {name}"
+                continue
+            value: Any = read(bookmark[name])
+            before: Any = seen.setdefault((stream, name), value)
+            assert value >= before, f"line {number}: {name} of {stream} goes back from {before} to {value}"
+            seen[stream, name] = value
