@@ -17,6 +17,8 @@ from urllib.parse import quote, quote_plus
 
 import jsonschema
 
+from tests.warm import Forked
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -25,6 +27,9 @@ State = dict[str, Any]
 
 PREFIX = "TAP_ANALYTICS_"
 """What the names of the environment variables begin with that hold settings."""
+
+COLD = (sys.executable, "-m", "tap_analytics")
+"""The command that starts the tap from nothing."""
 
 _OTHER = ("--about", "--discover", "--help", "--version")
 """Options that have something else printed than Singer messages."""
@@ -77,7 +82,7 @@ class Run:
 
 
 class Started:
-    """A run that is under way."""
+    """A run that is under way: of a command, or of the tap with its imports made already."""
 
     def __init__(  # noqa: PLR0913 - one for each thing that a user can give
         self,
@@ -87,7 +92,7 @@ class Started:
         catalog: object = None,
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
-        command: Sequence[str] = (sys.executable, "-m", "tap_analytics"),
+        command: Sequence[str] | None = None,
     ) -> None:
         settings = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | dict(env or {})
         self._key = (config or {}).get("api_key") or settings.get(f"{PREFIX}API_KEY")
@@ -103,14 +108,25 @@ class Started:
         self._stdout = Path(self._directory.name) / "stdout"
         self._stderr = Path(self._directory.name) / "stderr"
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [*command, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                env=settings,
-                cwd=self._directory.name,
-            )
+            self.process: Forked | subprocess.Popen[bytes]
+            if command is None and hasattr(os, "fork"):
+                self.process = Forked(
+                    words, env=settings, cwd=Path(self._directory.name), stdout=self._stdout, stderr=self._stderr
+                )
+            else:
+                self.process = subprocess.Popen(
+                    [*(command or COLD), *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env=settings,
+                    cwd=self._directory.name,
+                )
+
+    @property
+    def lines(self) -> list[str]:
+        """What has been written to standard output so far, whole lines only."""
+        return self._stdout.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send the run a signal, if it has not ended."""
@@ -143,10 +159,12 @@ def run_tap(  # noqa: PLR0913 - one for each thing that a user can give
     catalog: object = None,
     args: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    command: Sequence[str] | None = None,
     timeout: float = 60,
 ) -> Run:
     """Run the command line to its end, and return what it left behind, checked."""
-    return Started(config, state=state, catalog=catalog, args=args, env=env).finish(timeout)
+    started = Started(config, state=state, catalog=catalog, args=args, env=env, command=command)
+    return started.finish(timeout)
 
 
 def check_messages(lines: Iterable[str], *, key: str | None = None) -> list[dict[str, Any]]:
