@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatch
 from http import HTTPStatus
-from itertools import compress, count
+from itertools import compress, count, islice
 from math import isfinite
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
@@ -29,8 +29,10 @@ from singer_sdk.streams.rest import PageContext
 from tap_analytics.connection import Connection, TransportError, read_body, read_start
 from tap_analytics.endpoint import (
     ErrorHandler,
+    Everything,
     Paginator,
     Params,
+    Since,
     SinglePage,
     Slice,
 )
@@ -44,9 +46,12 @@ from tap_analytics.records import (
     RecordError,
     Selector,
     UnreadableBodyError,
+    decode_exactly,
 )
 from tap_analytics.replication import (
+    BOOKMARK,
     BackfillReading,
+    Cursor,
     FullTable,
     Reading,
     Replication,
@@ -75,6 +80,9 @@ Token = tuple[Slice, int]
 LONGEST_RETRY_AFTER = 300.0
 """Seconds that a server's `Retry-After` can make the tap wait at the most."""
 
+SAMPLE = 1000
+"""Records that a schema is inferred from at the most."""
+
 EXCERPT = 300
 """Bytes of a bad answer that a message quotes."""
 
@@ -96,7 +104,7 @@ class AnalyticsStream(RESTStream[Token]):
     primary_keys: Sequence[str] = ("id",)
     replication: Replication = FullTable()
     write_disposition: Literal["merge", "append", "replace"] = "merge"
-    error_handler: ErrorHandler | None = None
+    error_handler: Mapping[str, Any] = MappingProxyType({})
     """What this resource wants otherwise than the settings say."""
 
     def __init__(self, tap: Tap, connection: Connection) -> None:
@@ -110,11 +118,8 @@ class AnalyticsStream(RESTStream[Token]):
         self._batches = False
         super().__init__(tap)
         self._began = datetime.fromtimestamp(tap.initialized_at / 1000, UTC)
-        self.errors = self.error_handler or ErrorHandler(
-            tuple(self.config["retry_on_status_codes"]),
-            self.config["max_retries"],
-            self.config["backoff_factor"],
-        )
+        words = ("retry_on_status_codes", "max_retries", "backoff_factor")
+        self.errors = ErrorHandler(**{word: self.error_handler.get(word, self.config[word]) for word in words})
 
     # Requests
 
@@ -283,9 +288,12 @@ class AnalyticsStream(RESTStream[Token]):
         """Return the reading of this sync, and have its first page fetched."""
         if self._reading is None:
             way = self.replication
-            if isinstance(way, Tail) and self.replication_method == REPLICATION_FULL_TABLE:
+            if isinstance(way, (Tail, Cursor)) and self.replication_method == REPLICATION_FULL_TABLE:
                 way = FullTable()  # the user's catalog asks for it
-            self._reading = way.begin(self.stream_state, self._terms(way))
+            state = self.stream_state
+            if state.get("replication_key", self.replication_key) != self.replication_key:
+                state = {}  # its bookmark is of another field
+            self._reading = way.begin(state, self._terms(way))
             for part in self._reading.slices[:1]:
                 self._walk = self._new_walk(part)
                 self._walk.start()
@@ -305,6 +313,7 @@ class AnalyticsStream(RESTStream[Token]):
             lookback=timedelta(days=self.config["lookback_days"]),
             window_days=self.config["window_days"],
             backfill_began=backfill_began,
+            cursor=self.effective_schema["properties"].get(self.replication_key, {}),
         )
 
     def _new_walk(self, part: Slice) -> Walk:
@@ -315,6 +324,11 @@ class AnalyticsStream(RESTStream[Token]):
             max_in_flight=self.connection.max_in_flight,
             warn=lambda text: self.logger.warning("%s: %s", self.name, text),
         )
+
+    @property
+    def emit_activate_version_messages(self) -> bool:
+        """No: the SDK sends the version before the rows, and a target may delete at once."""
+        return False
 
     @property
     def _cursor(self) -> str | None:
@@ -371,10 +385,31 @@ class AnalyticsStream(RESTStream[Token]):
 
     def _note(self, state: State) -> None:
         """Write what is now known to have been emitted."""
+        if BOOKMARK in state:
+            state = {"replication_key": self.replication_key, **state}
         self.stream_state.update(state)
         self.state_manager.is_flushed = False
         if not self._batches:
             self._write_state_message()
+
+    def sample(self) -> Iterator[Record]:
+        """Yield some of the first records, for those who want to know what there is.
+
+        Raises SyncError where they cannot be read.
+        """
+        way = self.replication
+        part: Slice = Everything()
+        if isinstance(way, Cursor) and way.initial_value is not None:
+            part = Since(way.param, way.initial_value)
+        walk = Walk(
+            lambda offset: self.ask(part, offset),
+            self.paginator,
+            key_of=None,
+            max_in_flight=1,
+            warn=self.logger.warning,
+        )
+        records = (record for page in walk.pages() for record in page.records)
+        yield from map(decode_exactly, islice(records, SAMPLE))
 
     def get_records(self, context: Context | None) -> Iterator[Record]:
         """Yield the records as Python values that have lost no digit."""
@@ -390,24 +425,10 @@ class AnalyticsStream(RESTStream[Token]):
             except RecordError as error:
                 msg = f"{page.request}: record {position} of the answer {error}"
                 raise RecordError(msg) from None
-            if self._is_recent(values.get(self._cursor) if self._cursor else None):
+            if not self._cursor or self.begin().wants(values.get(self._cursor)):
                 processed = self.post_process(values)
                 if processed is not None:
                     yield processed
-
-    def _is_recent(self, cursor: object) -> bool:
-        """Tell whether a record is wanted, and take notice of its replication key.
-
-        One that cannot be read never keeps a record back, and never moves the bookmark.
-        """
-        instant = parse_instant(cursor) if isinstance(cursor, str) else None
-        if instant is None:
-            return True
-        reading = self.begin()
-        if reading.since is not None and instant < reading.since:
-            return False
-        reading.observe(instant)
-        return True
 
     # Writing
 
@@ -425,6 +446,8 @@ class AnalyticsStream(RESTStream[Token]):
         self._batches = not write_messages
         fast = write_messages and self._takes_fast_road()
         index = 0
+        if self.write_disposition == "replace":
+            self._stream_version = self._tap.initialized_at // 1000
         with self.get_record_counter() as counter, self.get_sync_timer():
             try:
                 for page in self.pages():
@@ -439,6 +462,8 @@ class AnalyticsStream(RESTStream[Token]):
                             yield record
                         index += 1
                         counter.increment()
+                if self._stream_version is not None:
+                    self._write_activate_version_message(self._stream_version)
             except SyncLifecycleSignal:
                 raise  # a dry run has seen enough
             except SingerSDKError as error:
@@ -489,7 +514,7 @@ class AnalyticsStream(RESTStream[Token]):
                     emitted += 1
                 continue
             if self._cursor:
-                chunk = list(compress(chunk, map(self._is_recent, cursors)))
+                chunk = list(compress(chunk, map(self.begin().wants, cursors)))
             self._writer.write_lines(self.codec.encode(chunk, frame))
             emitted += len(chunk)
         self.state_manager.is_flushed = False

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import quote, quote_plus, urlsplit
 
 LARGEST_PAGE = 10_000
@@ -72,7 +72,7 @@ Paginator = SinglePage | Offset
 class ErrorHandler:
     """Which answers are tried again, how often, and how long the waits are."""
 
-    retry_on_status_codes: tuple[int, ...] = (429, 500, 502, 503, 504)
+    retry_on_status_codes: Sequence[int] = (429, 500, 502, 503, 504)
     max_retries: int = 3
     backoff_factor: float = 2.0
 
@@ -124,6 +124,8 @@ class Window:
     days: int
     by: Literal["CREATED", "UPDATED"]
 
+    NAMES: ClassVar = ("date", "days_from_date", "filter_date_by")
+
     @property
     def end(self) -> date:
         """The first day after the window."""
@@ -131,11 +133,7 @@ class Window:
 
     def params(self) -> dict[str, str | int]:
         """Return the parameters that ask for the window."""
-        return {
-            "date": f"{self.start:%Y%m%d}",
-            "days_from_date": self.days,
-            "filter_date_by": self.by,
-        }
+        return dict(zip(self.NAMES, (f"{self.start:%Y%m%d}", self.days, self.by), strict=True))
 
     def halves(self) -> tuple[Window, Window] | tuple[()]:
         """Return the window as two smaller ones, or nothing where it is a day long."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 from singer_sdk import Tap
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.exceptions import ConfigValidationError, DiscoveryError, SyncError
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.tap_base import CliTestOptionValue
 
@@ -20,6 +23,7 @@ from tap_analytics.endpoint import ApiKey
 from tap_analytics.records import LineWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
     from types import FrameType
 
     from singer_sdk.plugin_base import _ConfigInput
@@ -34,7 +38,27 @@ class AnalyticsTap(Tap):
     message_writer: LineWriter
     connection: Connection
 
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
+        self._unready: dict[str, str] = {}
+        super().__init__(**options)
+
     # The door
+
+    def check(self, config: Mapping[str, object]) -> Iterator[str]:
+        """Yield a line for each mistake that the JSON Schema of the settings cannot tell."""
+        raise NotImplementedError
+
+    def ready(self, streams: Iterable[AnalyticsStream]) -> list[AnalyticsStream]:
+        """Return the streams that can tell their schema; why another cannot is a failure."""
+        able = []
+        for stream in streams:
+            try:
+                if self.input_catalog is None:
+                    _ = stream.schema
+                able.append(stream)
+            except (SyncError, DiscoveryError) as error:
+                self._unready[stream.name] = f"no schema can be inferred: {error}"
+        return able
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Refuse wrong settings; missing ones too, unless there is nothing to connect to yet."""
@@ -42,6 +66,7 @@ class AnalyticsTap(Tap):
         for note in settings.prepare(self._config):
             self.logger.warning(note)
         errors = list(settings.problems(self._config, self.config_jsonschema, complete=raise_errors))
+        errors += self.check(self._config)
         if errors:
             msg = "Config validation failed"
             raise ConfigValidationError(msg, errors=errors)
@@ -78,11 +103,12 @@ class AnalyticsTap(Tap):
     @property
     def failures(self) -> dict[str, str]:
         """What ended which streams early."""
-        return {
+        ended = {
             name: str(stream.failure)
             for name, stream in self.streams.items()
             if isinstance(stream, AnalyticsStream) and stream.failure
         }
+        return self._unready | ended
 
     def _conclude(self) -> None:
         """Close the connection; leave with exit code 1 where a stream failed, and say which."""
@@ -109,6 +135,18 @@ class AnalyticsTap(Tap):
         self.message_writer.stop(leave)
 
     # The command line
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a property of the class
+        """The settings in the environment; what cannot be read there is refused with the others."""
+        cls.append_builtin_config(cls.config_jsonschema)
+        found: dict[str, Any] = {}
+        for name, definition in cls.config_jsonschema["properties"].items():
+            try:
+                found |= parse_environment_config({"properties": {name: definition}}, cls._env_var_prefix)
+            except ValueError:
+                found[name] = os.environ[f"{cls._env_var_prefix}{name.upper()}"]
+        return found
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -154,7 +192,8 @@ class AnalyticsTap(Tap):
             setup_mapper=not discover,
         )
         if discover:
-            tap.run_discovery()
+            if not tap.failures:
+                tap.run_discovery()
         elif test == CliTestOptionValue.Schema.value:
             tap.write_schemas()
         elif test == CliTestOptionValue.Disabled.value:

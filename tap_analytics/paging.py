@@ -96,37 +96,38 @@ class Walk:
 
     def _pages(self) -> Iterator[Page]:
         offset = self._paginator.offset
-        page = first = self._read(offset)
-        yield page
+        page = first = new = self._read(offset)
         full = len(page.records) >= self._paginator.limit
         if not page.records or (isinstance(self._paginator, SinglePage) and not full):
+            yield page
             return
-        if full:
-            self._speed_up()
+        pace = self._paginator.limit
         while True:
             self._known.append(page)
             step = max(len(page.records) - 1, 1)
             offset += step
+            # Asked for before the page is handed out, so that it is under way meanwhile.
+            self._ahead = min(self._ahead * 2, self._max_in_flight) if len(page.records) >= pace else 1
             self._look_ahead(offset, step)
-            page = self._read(offset)
-            new = self._joined(page)
-            if new is None and not self._brings_new(page):
-                page = self._read(offset)  # a stale or an empty answer is often gone by then
-                new = self._joined(page)
-            if new is None:
-                if len(self._known) == 1 and page.records == first.records:
-                    self._judge_repetition(page, full=full)
-                    return
-                offset, page = self._step_back(offset, page)
-                new = self._unknown(page)
-            elif not new.records:
-                return
-            else:
-                self._trouble = 0
-                if len(page.records) >= len(first.records):
-                    self._speed_up()
             if new.records:
                 yield new
+            pace = len(first.records)
+            page = self._read(offset)
+            joined = self._joined(page)
+            if joined is None and not self._brings_new(page):
+                page = self._read(offset)  # a stale or an empty answer is often gone by then
+                joined = self._joined(page)
+            if joined is not None:
+                if not joined.records:
+                    return
+                self._trouble = 0
+                new = joined
+            elif len(self._known) == 1 and page.records == first.records:
+                self._judge_repetition(page, full=full)
+                return
+            else:
+                offset, page = self._step_back(offset, page)
+                new = self._unknown(page)
 
     def _joined(self, page: Page) -> Page | None:
         """Return what a page adds, if it begins where the page before ended; else None."""
@@ -193,9 +194,6 @@ class Walk:
             f"before, {LONGEST_TROUBLE} times in a row: the server limits or ignores the offset, or rows "
             "move too fast. Nothing can be read past this point without missing records."
         )
-
-    def _speed_up(self) -> None:
-        self._ahead = min(self._ahead * 2, self._max_in_flight)
 
     def _read(self, offset: int) -> Page:
         """Return the page at an offset, asked for before or now."""

@@ -136,6 +136,18 @@ class Selector:
         return node if isinstance(node, list) else [Raw(_encoder.encode(node))]
 
 
+def decode_exactly(record: Raw) -> dict[str, Any]:
+    """Return a record as Python values that have lost no digit.
+
+    Raises RecordError where it is no object.
+    """
+    try:
+        return _exactly.decode(record)
+    except (msgspec.DecodeError, RecursionError) as error:
+        msg = f"is no readable object ({error}): {bytes(record)[:80].decode(errors='replace')}"
+        raise RecordError(msg) from None
+
+
 class Codec:
     """Checks and encodes the records of one stream without taking their values apart.
 
@@ -232,11 +244,7 @@ class Codec:
 
         Raises RecordError where it is no object or has no key.
         """
-        try:
-            values = _exactly.decode(record)
-        except (msgspec.DecodeError, RecursionError) as error:
-            msg = f"is no readable object ({error}): {bytes(record)[:80].decode(errors='replace')}"
-            raise RecordError(msg) from None
+        values = decode_exactly(record)
         for key in self._keys:
             if values.get(key) is None or isinstance(values[key], (dict, list)):
                 msg = f"has no {key}, which is its key"

@@ -6,18 +6,21 @@ sync from it. Nothing here reads or writes: the stream asks for slices, and keep
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tap_analytics.endpoint import LONGEST_WINDOW, Everything, Slice, Window, windows
+from tap_analytics.endpoint import LONGEST_WINDOW, Everything, Since, Slice, Window, windows
 from tap_analytics.instants import format_instant, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 CLOCK_TOLERANCE = timedelta(hours=1)
 """How far the server's clock may be behind ours without a gap between backfill and tail."""
+
+BOOKMARK = "replication_key_value"
+"""Where the state keeps a bookmark, as the SDK does."""
 
 State = dict[str, Any]
 
@@ -32,19 +35,38 @@ class Terms:
     window_days: int = 30
     backfill_began: datetime | None = None
     """When the stream's backfill began: now if it is selected, else as its state tells."""
+    cursor: Mapping[str, Any] = field(default_factory=dict)
+    """The JSON Schema of the stream's replication key."""
 
 
 class Reading:
     """The reading of a whole stream: one slice, and nothing to remember."""
 
     slices: Sequence[Slice] = (Everything(),)
-    since: datetime | None = None
-    """Records whose replication key is an instant before this are left out."""
     notes: tuple[str, ...] = ()
     """What the user should know before the reading starts."""
 
-    def observe(self, instant: datetime) -> None:
-        """Take notice of a replication key that has been emitted."""
+    def __init__(self) -> None:
+        self._since: Any = None
+        self._newest: Any = None
+
+    def place(self, value: object) -> Any:  # noqa: ANN401 - instants or numbers
+        """Return where the value of a cursor stands among others, or None where it cannot be read."""
+        return parse_instant(value) if isinstance(value, str) else None
+
+    def wants(self, value: object) -> bool:
+        """Tell whether a record with this value of the cursor is wanted, and take notice of it.
+
+        A value that cannot be read never keeps a record back, and never moves a bookmark.
+        """
+        place = self.place(value)
+        if place is None:
+            return True
+        if self._since is not None and place < self._since:
+            return False
+        if self._newest is None or place > self._newest:
+            self._newest = place
+        return True
 
     def state_after(self, part: Slice, *, limit: datetime) -> State:
         """Return what to note once a slice has been emitted.
@@ -88,6 +110,7 @@ class BackfillReading(Reading):
     COMPLETED: ClassVar[str] = "backfill_completed"
 
     def __init__(self, state: State, terms: Terms) -> None:
+        super().__init__()
         self._start = day(terms.start_date)
         began = self.began(state)
         known = began is not None
@@ -125,11 +148,6 @@ class BackfillReading(Reading):
         end = terms.began.date() + timedelta(days=2)
         return windows(start, end, terms.window_days, "CREATED")
 
-    def observe(self, instant: datetime) -> None:
-        """Take notice of when a record was changed last."""
-        if self._newest is None or instant > self._newest:
-            self._newest = instant
-
     def state_after(self, part: Slice, *, limit: datetime) -> State:
         """Return how far the backfill has come.
 
@@ -164,26 +182,19 @@ class Tail:
 class TailReading(Reading):
     """The days that may hold updates that no earlier sync has emitted."""
 
-    VALUE: ClassVar[str] = "replication_key_value"
-
     def __init__(self, state: State, terms: Terms) -> None:
-        self._newest: datetime | None = None
-        self._bookmark, self.notes = bookmark(state.get(self.VALUE), terms)
+        super().__init__()
+        self._bookmark, self.notes = bookmark(state.get(BOOKMARK), terms)
         if self._bookmark is not None:
-            self.since = self._bookmark - terms.lookback
+            self._since = self._bookmark - terms.lookback
         elif terms.backfill_began is not None:
-            self.since = terms.backfill_began - max(terms.lookback, CLOCK_TOLERANCE)
+            self._since = terms.backfill_began - max(terms.lookback, CLOCK_TOLERANCE)
         else:
-            self.since = terms.start_date
-        if self.since is not None:
-            start = (self.since - CLOCK_TOLERANCE).date()
+            self._since = terms.start_date
+        if self._since is not None:
+            start = (self._since - CLOCK_TOLERANCE).date()
             end = terms.began.date() + timedelta(days=2)
             self.slices = windows(start, max(end, start + timedelta(days=1)), LONGEST_WINDOW, "UPDATED")
-
-    def observe(self, instant: datetime) -> None:
-        """Take notice of a replication key that has been emitted."""
-        if self._newest is None or instant > self._newest:
-            self._newest = instant
 
     def state_after(self, part: Slice, *, limit: datetime) -> State:
         """Return the bookmark: the newest instant emitted that nothing unread can precede."""
@@ -192,9 +203,67 @@ class TailReading(Reading):
         newest = min(self._newest, limit)
         if isinstance(part, Window):
             newest = min(newest, datetime.combine(part.end, time.min, UTC))
-        if self._bookmark is None or newest > self._bookmark:
-            self._bookmark = newest
-        return {self.VALUE: format_instant(self._bookmark)}
+        self._bookmark = max(newest, self._bookmark or newest)
+        return {BOOKMARK: format_instant(self._bookmark)}
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """What stands at or after the bookmark is asked for by one parameter of the request."""
+
+    param: str
+    initial_value: str | int | None = None
+    cursor: None = None
+
+    def begin(self, state: State, terms: Terms) -> Reading:
+        """Return the reading of one sync: everything since the bookmark, in one slice."""
+        counts = "integer" in terms.cursor.get("type", ())
+        return (NumberReading if counts else TimeReading)(self, state, terms)
+
+
+class TimeReading(Reading):
+    """The records whose timestamp is not older than the bookmark, less the lookback."""
+
+    def __init__(self, way: Cursor, state: State, terms: Terms) -> None:
+        super().__init__()
+        self._bookmark, self.notes = bookmark(state.get(BOOKMARK), terms)
+        self._since = self._bookmark - terms.lookback if self._bookmark else self.place(way.initial_value)
+        if self._since is not None:
+            dates = terms.cursor.get("format") == "date"
+            text = str(self._since.date()) if dates else format_instant(self._since)
+            self.slices = (Since(way.param, text),)
+
+    def state_after(self, part: Slice, *, limit: datetime) -> State:
+        """Return the bookmark: the newest instant emitted."""
+        del part
+        if self._newest is None:
+            return {}
+        newest = min(self._newest, limit)
+        return {BOOKMARK: format_instant(max(newest, self._bookmark or newest))}
+
+
+class NumberReading(Reading):
+    """The records whose number is not smaller than the bookmark."""
+
+    def __init__(self, way: Cursor, state: State, terms: Terms) -> None:
+        del terms
+        super().__init__()
+        kept = state.get(BOOKMARK)
+        self._bookmark = self.place(kept)
+        if kept is not None and self._bookmark is None:
+            self.notes = (f"The bookmark {kept!r} in the state is no whole number; the stream starts over.",)
+        self._since = self.place(way.initial_value) if self._bookmark is None else self._bookmark
+        if self._since is not None:
+            self.slices = (Since(way.param, self._since),)
+
+    def place(self, value: object) -> int | None:
+        """Return the number, or None where the value is none."""
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def state_after(self, part: Slice, *, limit: datetime) -> State:
+        """Return the bookmark: the greatest number emitted."""
+        del part, limit
+        return {} if self._newest is None else {BOOKMARK: self._newest}
 
 
 def bookmark(value: object, terms: Terms) -> tuple[datetime | None, tuple[str, ...]]:
@@ -227,4 +296,4 @@ def _named(start: date | None) -> str:
     return str(start) if start else "not set"
 
 
-Replication = FullTable | Backfill | Tail
+Replication = FullTable | Backfill | Tail | Cursor

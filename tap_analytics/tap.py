@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from singer_sdk import typing as th
 
-from tap_analytics import streams
+from tap_analytics import resources, streams
 from tap_analytics.connection import Connection
 from tap_analytics.endpoint import LONGEST_WINDOW
 from tap_analytics.lifecycle import AnalyticsTap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping
 
     from tap_analytics.client import AnalyticsStream
 
-STREAMS: Sequence[type[AnalyticsStream]] = (
+STREAMS: tuple[type[AnalyticsStream], ...] = (
     streams.Clients,
     streams.Locations,
     streams.Rows,
@@ -32,6 +32,11 @@ STREAMS: Sequence[type[AnalyticsStream]] = (
     streams.SessionsInitial,
     streams.SessionsIncremental,
 )
+
+SHIPPED: Mapping[str, type[AnalyticsStream]] = {
+    stream.name: stream  # type: ignore[misc] # the SDK declares it for instances
+    for stream in STREAMS
+}
 
 
 class TapAnalytics(AnalyticsTap):
@@ -124,9 +129,26 @@ class TapAnalytics(AnalyticsTap):
             title="Requests in flight",
             description="How many requests may be under way at once; 1 is strictly one after the other.",
         ),
+        th.Property(
+            "resource_defaults",
+            th.ObjectType(additional_properties=True),
+            title="Resource defaults",
+            description="What the declared resources have in common, in the words of dlt's rest_api source.",
+        ),
+        th.Property(
+            "resources",
+            th.ArrayType(th.CustomType({"type": ["object", "string"]})),
+            title="Resources",
+            description="Names of shipped streams, and resources declared in the words of dlt's rest_api source; "
+            "without it, all shipped streams.",
+        ),
     ).to_dict()
 
+    def check(self, config: Mapping[str, object]) -> Iterator[str]:
+        """Yield a line for each mistake in the declared resources."""
+        return resources.problems(config, SHIPPED)
+
     def discover_streams(self) -> list[AnalyticsStream]:
-        """Return the streams of this tap, which share one connection."""
+        """Return the streams that the settings ask for; they share one connection."""
         self.connection = Connection(self.config)
-        return [stream(self, self.connection) for stream in STREAMS]
+        return self.ready(stream(self, self.connection) for stream in resources.classes(self.config, SHIPPED))
