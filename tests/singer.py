@@ -95,7 +95,7 @@ class Started:
         command: Sequence[str] | None = None,
     ) -> None:
         settings = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | dict(env or {})
-        self._key = (config or {}).get("api_key") or settings.get(f"{PREFIX}API_KEY")
+        self._key = str((config or {}).get("api_key") or settings.get(f"{PREFIX}API_KEY") or "").strip()
         self._directory = tempfile.TemporaryDirectory(prefix="tap-analytics-")
         words = list(args)
         self._speaks_singer = not any(word.startswith(_OTHER) for word in words)

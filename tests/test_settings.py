@@ -1,0 +1,146 @@
+"""Settings are refused at the door, each in one line that says what would be valid; or they work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Sandbox
+from tests.singer import PREFIX, run_tap
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.singer import Run
+
+# Values that are wrong, each with a word of what the complaint says of it.
+WRONG: dict[str, list[tuple[object, str]]] = {
+    "base_url": [
+        ("", "non-empty"),
+        ("ftp://127.0.0.1", "https://"),
+        ("127.0.0.1:80", "https://"),
+        ("http://", "https://"),
+        ("http://127.0.0.1:port", "URL"),
+        (" http://127.0.0.1", "https://"),
+        ("http://me:word@127.0.0.1", "api_key"),
+        ("http://127.0.0.1/?api_key=x", "api_key"),
+        (7, "'string'"),
+    ],
+    "api_key": [("", "empty"), ("  ", "empty"), ("with\nline", "header"), ("sleutel-één", "header"), (7.5, "text")],
+    "auth_name": [("", "non-empty"), ("api key", "header"), ("a:b", "header"), (["a"], "'string'")],
+    "start_date": [("soon", "2026-01-31"), ("2026-02-30", "2026-01-31"), (20260101, "'string'")],
+    "lookback_days": [(-1, "minimum"), (1.5, ": 1.5 is not of type"), (True, "'integer'"), (10**9, "maximum")],
+    "window_days": [(0, "minimum"), (367, "maximum"), ("7 days", "integer")],
+    "max_retries": [(-1, "minimum"), ("3", "'3' is not of type")],
+    "backoff_factor": [(-0.5, "-0.5 is less than"), ("fast", "number"), ("nan", "number"), ("inf", "number")],
+    "retry_on_status_codes": [(500, "array"), ([200], "minimum"), (["500"], "integer")],
+    "request_timeout": [(0, "minimum"), ("nan", "number"), ("-inf", "number"), (1e10, "maximum")],
+    "max_in_flight": [(0, "minimum"), (2.5, "integer")],
+    "start_dat": [("2026-01-01", "start_date")],
+}
+ROUNDS = [
+    {name: values[number] for name, values in WRONG.items() if number < len(values)}
+    for number in range(max(map(len, WRONG.values())))
+]
+
+
+def complaints(run: Run) -> list[str]:
+    """Return the errors of a run that must have refused its settings."""
+    assert run.returncode not in {0, None}
+    assert run.stdout == ""
+    assert "Traceback" not in run.stderr
+    errors = [line.split(" | ")[-1] for line in run.stderr.splitlines() if "| ERROR" in line]
+    return [line for line in errors if line != "Config validation failed"]
+
+
+@pytest.mark.parametrize("wrong", ROUNDS)
+def test_each_wrong_setting_is_refused_in_one_line(
+    sandbox: Sandbox, config: dict[str, Any], wrong: dict[str, tuple[object, str]]
+) -> None:
+    run = run_tap(config | {name: value for name, (value, _) in wrong.items()})
+    lines = {line.split(":")[0].split("[")[0]: line for line in complaints(run)}
+    assert lines.keys() == wrong.keys()
+    assert len(lines) == len(complaints(run))
+    for name, (_, word) in wrong.items():
+        assert word in lines[name]
+    assert sandbox.requests == []
+
+
+def test_the_place_of_the_key_is_header_or_query(config: dict[str, Any]) -> None:
+    (line,) = complaints(run_tap(config | {"auth_location": "body"}))
+    assert line == "auth_location: 'body' is not one of ['header', 'query']"
+
+
+def test_missing_settings_are_named_with_their_meaning() -> None:
+    for run in (run_tap(None), run_tap({}), run_tap(None, args=["--config=ENV"])):
+        lines = complaints(run)
+        assert [line.split(":")[0] for line in lines] == ["base_url", "api_key"]
+        assert "Address of the API" in lines[0]
+
+
+def test_a_key_of_a_wrong_type_is_not_repeated() -> None:
+    run = run_tap({"base_url": "http://127.0.0.1:1", "api_key": 74185296300741})
+    (line,) = complaints(run)
+    assert line.startswith("api_key")
+    assert "74185296300741" not in run.stderr
+
+
+def test_discovery_refuses_wrong_settings_too(config: dict[str, Any]) -> None:
+    (line,) = complaints(run_tap(config | {"window_days": 0}, args=["--discover"]))
+    assert line.startswith("window_days")
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [("config", "{"), ("config", "7"), ("state", ""), ("state", "[]"), ("catalog", '{"a": \x00}'), ("catalog", "7")],
+)
+def test_a_file_that_holds_no_object_is_named(
+    sandbox: Sandbox, config: dict[str, Any], tmp_path: Path, option: str, text: str
+) -> None:
+    path = tmp_path / "broken.json"
+    path.write_text(text, encoding="utf-8")
+    run = run_tap(None if option == "config" else config, args=[f"--{option}", str(path)])
+    assert run.returncode != 0
+    assert "Traceback" not in run.stderr
+    assert run.said(f"--{option}", "broken.json")
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("option", ["config", "state", "catalog"])
+def test_a_file_that_is_not_there_is_named(config: dict[str, Any], option: str) -> None:
+    run = run_tap(config, args=[f"--{option}", "/no/such/file.json"])
+    assert run.returncode != 0
+    assert "Traceback" not in run.stderr
+    assert run.said("/no/such/file.json")
+
+
+def test_every_setting_works_from_the_environment() -> None:
+    with Sandbox(auth_location="query", auth_name="to ken", days=40, registrations=40, sessions=4) as sandbox:
+        start = sandbox.now.date().replace(day=1)
+        environment = {
+            "BASE_URL": f"{sandbox.url}/",
+            "API_KEY": sandbox.api_key,
+            "AUTH_LOCATION": "query",
+            "AUTH_NAME": "to ken",
+            "START_DATE": start.isoformat(),
+            "LOOKBACK_DAYS": "3",
+            "WINDOW_DAYS": "366",
+            "MAX_RETRIES": "1",
+            "BACKOFF_FACTOR": "0.001",
+            "RETRY_ON_STATUS_CODES": "[418]",
+            "REQUEST_TIMEOUT": "12.5",
+            "MAX_IN_FLIGHT": "1",
+        }
+        sandbox.misbehave(Fault("status", "/v1/master/client", status=418))
+        run = run_tap(
+            None,
+            args=["--config=ENV"],
+            env={PREFIX + name: value for name, value in environment.items()},
+        )
+        assert run.returncode == 0, run.stderr
+        assert run.said("418", "Try 2 of 2")
+        assert len(run.records["workers"]) == len(sandbox.world.records("workers"))
+        dates = [request.params["date"] for request in sandbox.requests if "date" in request.params]
+        assert f"{start:%Y%m%d}" in dates
+        assert {request.in_flight for request in sandbox.requests} == {1}
