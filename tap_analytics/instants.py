@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def parse_instant(text: str) -> datetime | None:
@@ -21,3 +21,11 @@ def parse_instant(text: str) -> datetime | None:
 def format_instant(instant: datetime) -> str:
     """Return an instant as RFC 3339 text in UTC, in microseconds where it has them."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def earlier(instant: datetime, span: timedelta) -> datetime:
+    """Return the instant some time before another, or the first that there is."""
+    try:
+        return instant - span
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)

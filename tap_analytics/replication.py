@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_analytics.endpoint import LONGEST_WINDOW, Everything, Since, Slice, Window, windows
-from tap_analytics.instants import format_instant, parse_instant
+from tap_analytics.instants import earlier, format_instant, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -186,13 +186,13 @@ class TailReading(Reading):
         super().__init__()
         self._bookmark, self.notes = bookmark(state.get(BOOKMARK), terms)
         if self._bookmark is not None:
-            self._since = self._bookmark - terms.lookback
+            self._since = earlier(self._bookmark, terms.lookback)
         elif terms.backfill_began is not None:
-            self._since = terms.backfill_began - max(terms.lookback, CLOCK_TOLERANCE)
+            self._since = earlier(terms.backfill_began, max(terms.lookback, CLOCK_TOLERANCE))
         else:
             self._since = terms.start_date
         if self._since is not None:
-            start = (self._since - CLOCK_TOLERANCE).date()
+            start = earlier(self._since, CLOCK_TOLERANCE).date()
             end = terms.began.date() + timedelta(days=2)
             self.slices = windows(start, max(end, start + timedelta(days=1)), LONGEST_WINDOW, "UPDATED")
 
@@ -227,7 +227,7 @@ class TimeReading(Reading):
     def __init__(self, way: Cursor, state: State, terms: Terms) -> None:
         super().__init__()
         self._bookmark, self.notes = bookmark(state.get(BOOKMARK), terms)
-        self._since = self._bookmark - terms.lookback if self._bookmark else self.place(way.initial_value)
+        self._since = earlier(self._bookmark, terms.lookback) if self._bookmark else self.place(way.initial_value)
         if self._since is not None:
             dates = terms.cursor.get("format") == "date"
             text = str(self._since.date()) if dates else format_instant(self._since)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from difflib import get_close_matches
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -27,11 +29,12 @@ def prepare(config: dict[str, Any]) -> list[str]:
     """
     notes = []
     for name in _NUMBERS:
-        if isinstance(config.get(name), str):
+        if isinstance(config.get(name), (str, float)):
             try:
-                config[name] = float(config[name])
+                number = float(config[name])
             except ValueError:
                 continue  # refused by its type
+            config[name] = number if isfinite(number) else str(number)
     key = config.get("api_key")
     if isinstance(key, str) and key != key.strip():
         config["api_key"] = key.strip()
@@ -70,6 +73,8 @@ def _line(error: ValidationError) -> str:
         message = f"{error.instance!r} is not of type {error.validator_value!r}"
     elif error.validator == "enum":
         message = f"{error.instance!r} is not one of {error.validator_value}"
+    if isinstance(error.instance, Decimal):
+        message = message.replace(repr(error.instance), str(error.instance))
     return f"{name}: {message}"
 
 

@@ -46,7 +46,7 @@ class TapAnalytics(AnalyticsTap):
     config_jsonschema = th.PropertiesList(
         th.Property(
             "base_url",
-            th.URIType,
+            th.URIType(min_length=1),
             required=True,
             title="Base URL",
             description="Address of the API, http or https; may carry a path.",
@@ -82,7 +82,7 @@ class TapAnalytics(AnalyticsTap):
         ),
         th.Property(
             "lookback_days",
-            th.IntegerType(minimum=0),
+            th.IntegerType(minimum=0, maximum=36_500),
             default=1,
             title="Lookback",
             description="Days before their bookmark that incremental streams read again, for updates that arrive late.",
@@ -117,7 +117,7 @@ class TapAnalytics(AnalyticsTap):
         ),
         th.Property(
             "request_timeout",
-            th.NumberType(exclusive_minimum=0),
+            th.NumberType(exclusive_minimum=0, maximum=86_400),
             default=300,
             title="Request timeout",
             description="Seconds that a request may take, from the first byte sent to the last one received.",
