@@ -25,9 +25,12 @@ _NUMBERS = ("backoff_factor", "request_timeout")
 def prepare(config: dict[str, Any]) -> list[str]:
     """Bring settings into the form that the tap works with; return what the user should know.
 
-    Environment variables hold text where a number is meant, and files end in a newline.
+    Environment variables hold text where a number is meant, files end in a newline, and `null`
+    means a setting that is left to its default.
     """
     notes = []
+    for name in [name for name, value in config.items() if value is None]:
+        del config[name]
     for name in _NUMBERS:
         if isinstance(config.get(name), (str, float)):
             try:

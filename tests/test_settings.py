@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,6 +85,15 @@ def test_a_key_of_a_wrong_type_is_not_repeated() -> None:
     (line,) = complaints(run)
     assert line.startswith("api_key")
     assert "74185296300741" not in run.stderr
+
+
+def test_null_leaves_a_setting_to_its_default(config: dict[str, Any]) -> None:
+    about = json.loads(run_tap(None, args=["--about", "--format=json"]).stdout)
+    names = about["settings"]["properties"].keys() - {"base_url", "api_key"}
+    run = run_tap(config | dict.fromkeys(names))
+    assert run.returncode == 0, run.stderr
+    assert not run.problems
+    assert run.records["workers"]
 
 
 def test_discovery_refuses_wrong_settings_too(config: dict[str, Any]) -> None:
