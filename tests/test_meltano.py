@@ -183,6 +183,13 @@ def test_discover_shows_the_catalog(road: Road) -> None:
 
 
 @pytest.mark.slow
+def test_resources_can_be_declared_in_the_environment(road: Road) -> None:
+    declared = json.dumps(["workers", {"name": "readings", "endpoint": {"path": "/v1/resource"}, "primary_key": "id"}])
+    catalog = json.loads(road.meltano("invoke", "tap-analytics", "--discover", TAP_ANALYTICS_RESOURCES=declared))
+    assert {stream["tap_stream_id"] for stream in catalog["streams"]} == {"workers", "readings"}
+
+
+@pytest.mark.slow
 def test_select_lists_what_is_selected(road: Road) -> None:
     listed = road.meltano("select", "tap-analytics", "--list", "--all")
     assert "registrations_initial.laborCost" in listed
