@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import DiscoveryError
 
+from tap_analytics.instants import parse_instant
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 Schema = dict[str, Any]
 
-_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_FORMATS = {
+    "date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "date-time": re.compile(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})",
+    ),
+}
 _SCALARS: dict[type, list[str]] = {
     type(None): [],
     bool: ["boolean"],
@@ -31,7 +37,11 @@ def infer(records: Iterable[Mapping[str, Any]], *, keys: Sequence[str]) -> Schem
 
     Raises DiscoveryError where there is no record, or none has the key.
     """
-    seen = [_of(dict(record)) for record in records]
+    try:
+        seen = [_of(dict(record)) for record in records]
+    except RecursionError:
+        msg = "the records are nested too deeply; declare a schema"
+        raise DiscoveryError(msg) from None
     if not seen:
         msg = "there is no record to infer a schema from; declare a schema"
         raise DiscoveryError(msg)
@@ -59,13 +69,19 @@ def _of(value: object) -> Schema:
     """Return the schema of one value; null shows nothing."""
     match value:
         case str():
-            pattern = "date-time" if _DATE_TIME.fullmatch(value) else "date" if _DATE.fullmatch(value) else None
-            return {"type": ["string"], "format": pattern}
+            return {"type": ["string"], "format": _format(value)}
         case list():
             return {"type": ["array"], "items": reduce(_united, map(_of, value), {"type": []})}
         case dict():
             return {"type": ["object"], "properties": {name: _of(held) for name, held in value.items()}}
     return {"type": _SCALARS[type(value)]}
+
+
+def _format(text: str) -> str | None:
+    """Return the format of a text that is a date or a timestamp by RFC 3339."""
+    if parse_instant(text) is None:
+        return None  # there is no such day, or no such time
+    return next((name for name, pattern in _FORMATS.items() if pattern.fullmatch(text)), None)
 
 
 def _united(one: Schema, other: Schema) -> Schema:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
+from tap_analytics.instants import parse_instant
+
 Problems = Iterator[str]
 Check = Callable[[Any, str], Problems]
 
@@ -69,7 +71,7 @@ PAGINATORS_OF_DLT: Final = frozenset(
     ["auto", "cursor", "header_cursor", "header_link", "json_link", "json_response", "page_number"],
 )
 
-_NODES: Final = re.compile(r"\$|(\$\.)?[^.$\[\]*?@\s]+(\.[^.$\[\]*?@\s]+)*")
+_NODES: Final = re.compile(r"\$|(\$\.)?[^.$\[\]*?@\"\\\s]+(\.[^.$\[\]*?@\"\\\s]+)*")
 
 
 def text(value: object, place: str) -> Problems:
@@ -132,7 +134,8 @@ def words(kind: str, valid: Mapping[str, Check], *required: str) -> Check:
             return
         for word, held in value.items():
             if word in valid:
-                yield from valid[word](held, f"{place}.{word}")
+                if held is not None:  # as if it were not said
+                    yield from valid[word](held, f"{place}.{word}")
             elif word in UNSUPPORTED[kind]:
                 yield f"{place}.{word}: this word of dlt is not supported; valid are {_listed(valid)}"
             else:
@@ -140,7 +143,7 @@ def words(kind: str, valid: Mapping[str, Check], *required: str) -> Check:
                 hint = f"did you mean {close[0]}?" if close else f"valid are {_listed(valid)}"
                 yield f"{place}.{word}: no such word; {hint}"
         for word in required:
-            if word not in value:
+            if value.get(word) is None:
                 yield f"{place}.{word}: is missing"
 
     return check
@@ -152,6 +155,8 @@ def _listed(valid: Mapping[str, Check]) -> str:
 
 def _keys(value: object, place: str) -> Problems:
     yield from (many(text) if isinstance(value, list) else text)(value, place)
+    if isinstance(value, list) and len({str(key) for key in value}) < len(value):
+        yield f"{place}: {value!r} is not valid; it names a field twice"
 
 
 def _path(value: object, place: str) -> Problems:
@@ -170,8 +175,12 @@ def _params(value: object, place: str) -> Problems:
             told = f"parameters of type {kind!r} are" if kind else "objects are"
             hint = "; use endpoint.incremental" if kind == "incremental" else ""
             yield f"{place}.{name}: {told} not supported{hint}"
-        elif not isinstance(held, (str, int, float, list)):
+        elif not all(item is None or isinstance(item, (str, int, float)) for item in _items(held)):
             yield f"{place}.{name}: {held!r} is not valid; it must be text, a number, true, false or a list of these"
+
+
+def _items(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
 
 
 def _selector(value: object, place: str) -> Problems:
@@ -184,12 +193,12 @@ def _selector(value: object, place: str) -> Problems:
 
 def _paginator(value: object, place: str) -> Problems:
     kind = value.get("type") if isinstance(value, dict) else value
-    if kind in PAGINATORS_OF_DLT:
+    if isinstance(kind, str) and kind in PAGINATORS_OF_DLT:
         yield f"{place}.type: the paginator {kind!r} of dlt is not supported; valid are single_page, offset"
     elif isinstance(value, dict):
         yield from _PAGINATOR(value, place)
     elif kind not in ("single_page", "offset"):
-        yield f"{place}: {kind!r} is not valid; valid are single_page, offset"
+        yield f"{place}: {kind!r} is not valid; it must be one of single_page, offset, or an object with such a type"
 
 
 def _method(value: object, place: str) -> Problems:
@@ -198,7 +207,15 @@ def _method(value: object, place: str) -> Problems:
 
 
 def _endpoint(value: object, place: str) -> Problems:
-    yield from (text if isinstance(value, str) else _ENDPOINT)(value, place)
+    yield from (_path if isinstance(value, str) else _ENDPOINT)(value, place)
+
+
+def _defaults_of_endpoint(value: object, place: str) -> Problems:
+    stated = {"path": value} if isinstance(value, str) else value
+    if isinstance(stated, dict) and "path" in stated:
+        yield f"{place}.path: is not valid in the defaults; every resource has a path of its own"
+        stated = {word: held for word, held in stated.items() if word != "path"}
+    yield from _ENDPOINT(stated, place)
 
 
 def _schema(value: object, place: str) -> Problems:
@@ -211,7 +228,8 @@ def _schema(value: object, place: str) -> Problems:
 
 
 def _initial(value: object, place: str) -> Problems:
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    valid = parse_instant(value) is not None if isinstance(value, str) else type(value) is int
+    if not valid:
         yield f"{place}: {value!r} is not valid; it must be a timestamp or a whole number"
 
 
@@ -257,5 +275,5 @@ _RESOURCE: Final[dict[str, Check]] = {
     "endpoint": _endpoint,
 }
 
-check_defaults = words("resource", _RESOURCE)
+check_defaults = words("resource", {**_RESOURCE, "endpoint": _defaults_of_endpoint})
 check_resource = words("resource", {"name": text, **_RESOURCE}, "name")
