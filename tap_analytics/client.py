@@ -22,10 +22,12 @@ from singer_sdk.exceptions import (
     SingerSDKError,
     SyncLifecycleSignal,
 )
+from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams.rest import PageContext
 
+from tap_analytics.body import UnreadableBodyError
 from tap_analytics.connection import Connection, TransportError, read_body, read_start
 from tap_analytics.endpoint import (
     ErrorHandler,
@@ -45,7 +47,6 @@ from tap_analytics.records import (
     LineWriter,
     RecordError,
     Selector,
-    UnreadableBodyError,
     decode_exactly,
 )
 from tap_analytics.replication import (
@@ -107,6 +108,9 @@ class AnalyticsStream(RESTStream[Token]):
     error_handler: Mapping[str, Any] = MappingProxyType({})
     """What this resource wants otherwise than the settings say."""
 
+    # The SDK would drop nested fields that the schema lacks, and make true of what is no boolean.
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
     def __init__(self, tap: Tap, connection: Connection) -> None:
         self.connection = connection
         self._writer = cast("LineWriter", tap.message_writer)
@@ -155,7 +159,7 @@ class AnalyticsStream(RESTStream[Token]):
         if next_page_token is not None:
             part, offset = next_page_token
             params |= part.params() | self.paginator.params(offset)
-        return {name: str(value).lower() if isinstance(value, bool) else value for name, value in params.items()}
+        return {name: _param(value) for name, value in params.items()}
 
     def ask(self, part: Slice, offset: int) -> Ticket[Page]:
         """Have a page fetched, and tried again where that may help."""
@@ -187,7 +191,7 @@ class AnalyticsStream(RESTStream[Token]):
             response = self.connection.get(prepared.copy(), self.timeout)
             self._write_request_duration_log(self.path, response, None, None)
             self.validate_response(response)
-            body = read_body(response, timeout=self.timeout, deadline=deadline)
+            body = read_body(response, self.connection.shelf, timeout=self.timeout, deadline=deadline)
         except TransportError as error:
             msg = f"{name} failed: {error}"
             raise RetriableAPIError(msg) from None
@@ -201,10 +205,10 @@ class AnalyticsStream(RESTStream[Token]):
             return Page(self._selector.records(body), name, datetime.now(UTC))
         except UnreadableBodyError as error:
             kind = response.headers.get("Content-Type", "an unnamed type")
-            msg = f"{name} was answered with {len(body)} bytes of {kind} that are no JSON ({error}){_quote(body)}"
+            msg = f"{name} was answered with {body.size} bytes of {kind} that {error}{_quote(body.start(EXCERPT))}"
             raise RetriableAPIError(redact(msg)) from None
         except RecordError as error:
-            msg = f"{name} was answered with something else than records: {error}{_quote(body)}"
+            msg = f"{name} was answered with something else than records: {error}{_quote(body.start(EXCERPT))}"
             raise RecordError(redact(msg)) from None
 
     def validate_response(self, response: requests.Response) -> None:
@@ -519,6 +523,13 @@ class AnalyticsStream(RESTStream[Token]):
             emitted += len(chunk)
         self.state_manager.is_flushed = False
         return emitted
+
+
+def _param(value: object) -> object:
+    """Return a parameter's value, or values, as a request writes them."""
+    if isinstance(value, list):
+        return [_param(item) for item in value]
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _quote(body: bytes) -> str:
