@@ -227,11 +227,14 @@ class TimeReading(Reading):
     def __init__(self, way: Cursor, state: State, terms: Terms) -> None:
         super().__init__()
         self._bookmark, self.notes = bookmark(state.get(BOOKMARK), terms)
-        self._since = earlier(self._bookmark, terms.lookback) if self._bookmark else self.place(way.initial_value)
-        if self._since is not None:
+        if self._bookmark is not None:
+            self._since = earlier(self._bookmark, terms.lookback)
             dates = terms.cursor.get("format") == "date"
             text = str(self._since.date()) if dates else format_instant(self._since)
             self.slices = (Since(way.param, text),)
+        elif way.initial_value is not None:
+            self._since = self.place(way.initial_value)
+            self.slices = (Since(way.param, way.initial_value),)  # as the user knows it to be right
 
     def state_after(self, part: Slice, *, limit: datetime) -> State:
         """Return the bookmark: the newest instant emitted."""
