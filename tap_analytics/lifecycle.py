@@ -194,12 +194,16 @@ class AnalyticsTap(Tap):
         if discover:
             if not tap.failures:
                 tap.run_discovery()
-        elif test == CliTestOptionValue.Schema.value:
-            tap.write_schemas()
         elif test == CliTestOptionValue.Disabled.value:
             tap.sync_all()
         else:
-            tap.run_connection_test()
+            # The SDK would test every stream, and only those selected have a stream map.
+            selected = [stream for stream in tap.streams.values() if stream.selected]
+            if test == CliTestOptionValue.Schema.value:
+                for stream in selected:
+                    stream._write_schema_message()  # noqa: SLF001 - as the SDK does
+            else:
+                tap.run_sync_dry_run(streams=selected)
         tap._conclude()
 
 
