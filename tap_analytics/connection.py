@@ -15,6 +15,7 @@ from singer_sdk.authenticators import APIKeyAuthenticator
 from singer_sdk.exceptions import FatalAPIError
 from urllib3.exceptions import HTTPError
 
+from tap_analytics.body import Body, Shelf
 from tap_analytics.endpoint import ApiKey, same_origin
 from tap_analytics.flight import Flight
 
@@ -46,6 +47,7 @@ class Connection:
         )
         self.max_in_flight: int = config.get("max_in_flight", 1)
         self.flight = Flight(self.max_in_flight)
+        self.shelf = Shelf()
         self.behind = timedelta(0)
         """How far the server's clock is behind ours."""
         self.session = requests.Session()
@@ -103,19 +105,17 @@ class Connection:
         self.session.close()
 
 
-def read_body(response: requests.Response, *, timeout: float, deadline: float) -> bytes:
-    """Return the body of a response, unpacked.
+def read_body(response: requests.Response, shelf: Shelf, *, timeout: float, deadline: float) -> Body:
+    """Return the body of a response, unpacked, in memory from the shelf.
 
     Raises TransportError where it is cut off, or not there at the deadline (`time.monotonic`), and
     FatalAPIError where it is larger than any page can be.
     """
-    pieces: list[bytes] = []
-    size = 0
+    body = Body(shelf)
     try:
         while piece := response.raw.read1(PIECE, decode_content=True):
-            pieces.append(piece)
-            size += len(piece)
-            if size > LARGEST_BODY:
+            body.feed(piece)
+            if body.size > LARGEST_BODY:
                 msg = f"answers with more than {LARGEST_BODY >> 20} MiB, which is refused. Ask for smaller pages."
                 raise FatalAPIError(msg)
             if time.monotonic() > deadline:
@@ -124,7 +124,7 @@ def read_body(response: requests.Response, *, timeout: float, deadline: float) -
         raise TransportError(_cause(error, timeout)) from None
     finally:
         response.close()
-    return b"".join(pieces)
+    return body
 
 
 def read_start(response: requests.Response, size: int) -> bytes:

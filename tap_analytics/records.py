@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import decimal
 import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -16,6 +15,8 @@ from msgspec import UNSET, Raw, UnsetType
 from singer_sdk.exceptions import DataError
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
+
+from tap_analytics.body import Body, UnreadableBodyError
 
 CHUNK = 1000
 """Records that are checked and encoded at a time: few enough to stay in the processor's cache."""
@@ -83,10 +84,6 @@ def _speakable(name: str) -> bool:
     return name.isprintable() and '"' not in name and "\\" not in name
 
 
-class UnreadableBodyError(ValueError):
-    """A body is no JSON: cut off, garbled, or something else altogether."""
-
-
 class RecordError(DataError):
     """A good answer does not hold what was asked for."""
 
@@ -106,28 +103,26 @@ class Selector:
         self._depth = 0 if path == "$" else path.removeprefix("$.").count(".") + 1
         self._decoder = msgspec.json.Decoder(node)
 
-    def records(self, body: bytes) -> list[Raw]:
+    def records(self, body: Body) -> list[Raw]:
         """Return the records of a response body, each as the bytes it came in.
 
         Raises UnreadableBodyError where the body is no JSON, and RecordError where the JSON
         does not have the node.
         """
-        body = body.removeprefix(codecs.BOM_UTF8)
+        text: memoryview | bytes = body.text()
         try:
-            if not body.isascii():
-                body.decode()
-            if b"\n" in body or b"\r" in body:
+            if body.has_line_breaks:
                 # A record must fit a line; this leaves every number and string as it is.
-                body = msgspec.json.format(body, indent=-1)
-            node = self._decoder.decode(body)
+                text = msgspec.json.format(bytes(text), indent=-1)
+            node = self._decoder.decode(text)
         except msgspec.ValidationError as error:
-            msg = f"has no records at the data selector {self._path!r}: {error}"
+            msg = f"nothing at the data selector {self._path!r} ({error})"
             raise RecordError(msg) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            msg = f"is no JSON ({error})"
+        except msgspec.DecodeError as error:
+            msg = f"are no JSON ({error})"
             raise UnreadableBodyError(msg) from None
         except RecursionError:
-            msg = "is nested too deeply"
+            msg = "it is nested too deeply"
             raise RecordError(msg) from None
         for _ in range(self._depth):
             node = node.node
@@ -229,9 +224,8 @@ class Codec:
         """Say once of each field that the schema does not know it."""
         if new := names - self._types.keys() - self._unknown:
             self._unknown |= new
-            self._warn(
-                f"The API sends fields that the schema does not have: {', '.join(sorted(new))}. They are left out.",
-            )
+            told = ", ".join(name if name.isprintable() else ascii(name) for name in sorted(new))
+            self._warn(f"The API sends fields that the schema does not have: {told}. They are left out.")
 
     def encode(self, chunk: Sequence[Raw], frame: Frame) -> bytes:
         """Return the RECORD lines of records that have been checked."""
