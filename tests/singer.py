@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
@@ -126,7 +128,7 @@ class Started:
     @property
     def lines(self) -> list[str]:
         """What has been written to standard output so far, whole lines only."""
-        return self._stdout.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
+        return self._stdout.read_bytes().decode().split("\n")[:-1]
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send the run a signal, if it has not ended."""
@@ -142,11 +144,11 @@ class Started:
             tail = self._stderr.read_text(encoding="utf-8", errors="replace")[-2000:]
             message = f"the tap did not end within {timeout} s; it said last:\n{tail}"
             raise AssertionError(message) from None
-        stdout = self._stdout.read_text(encoding="utf-8")
+        stdout = self._stdout.read_bytes().decode()
         stderr = self._stderr.read_text(encoding="utf-8")
         self._directory.cleanup()
         assert_secret(self._key, stdout=stdout, stderr=stderr)
-        lines = stdout.splitlines(keepends=True)
+        lines = list(io.StringIO(stdout, newline="\n"))
         if returncode == -signal.SIGKILL and lines and not lines[-1].endswith("\n"):
             lines.pop()  # nobody can finish a line after that
         return Run(returncode, stdout, stderr, check_messages(lines) if self._speaks_singer else [])
@@ -165,6 +167,25 @@ def run_tap(  # noqa: PLR0913 - one for each thing that a user can give
     """Run the command line to its end, and return what it left behind, checked."""
     started = Started(config, state=state, catalog=catalog, args=args, env=env, command=command)
     return started.finish(timeout)
+
+
+@cache
+def _discovered() -> str:
+    return run_tap(None, args=["--discover"]).stdout
+
+
+def catalog_of(*streams: str, without: Mapping[str, Iterable[str]] | None = None) -> dict[str, Any]:
+    """Return the catalog of the shipped streams in which only some are selected, without some fields."""
+    found: dict[str, Any] = json.loads(_discovered())
+    for stream in found["streams"]:
+        name = stream["tap_stream_id"]
+        for entry in stream["metadata"]:
+            match entry["breadcrumb"]:
+                case []:
+                    entry["metadata"]["selected"] = name in streams
+                case ["properties", field]:
+                    entry["metadata"]["selected"] = field not in (without or {}).get(name, ())
+    return found
 
 
 def check_messages(lines: Iterable[str], *, key: str | None = None) -> list[dict[str, Any]]:
@@ -285,7 +306,7 @@ def _check_bookmarks(state: State, seen: dict[tuple[str, str], datetime | date],
             if bookmark.get(name) is None:
                 assert (stream, name) not in seen, f"line {number}: the state of {stream} loses its {name}"
                 continue
-            value: Any = read(bookmark[name])
+            value: Any = read(bookmark[name]) if isinstance(bookmark[name], str) else bookmark[name]
             before: Any = seen.setdefault((stream, name), value)
             assert value >= before, f"line {number}: {name} of {stream} goes back from {before} to {value}"
             seen[stream, name] = value
