@@ -6,8 +6,10 @@ UV = .tools/bin/uv
 BIN = .venv/bin
 
 # A Python is found by running it: some version managers put a name on the path that only tells how to choose one.
-PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+ifndef PYTHON
+PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+endif
 
 # The chosen interpreter is used, and never one that uv would download.
 export UV_PYTHON_DOWNLOADS = never
@@ -65,13 +67,16 @@ clean: ## Remove everything that these commands made
 		> .tools/python.new || { echo "Name a Python of 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@cmp -s .tools/python.new .tools/python || cp .tools/python.new .tools/python
 
-# pip leaves alone what a distribution manages when it is given a directory of its own to install into.
+# pip leaves alone what a distribution manages when it is given a directory of its own to install into. A Python without
+# pip is most often that of an environment which uv made: there, uv is at hand.
 $(UV): .tools/python Makefile
 	@echo "==> uv $(UV_VERSION), into .tools"
-	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { echo "$(PYTHON) has no pip; Debian calls it python3-pip" >&2; exit 1; }
 	@rm -rf .tools/bin
-	@PIP_USER=0 $(PYTHON) -m pip install --quiet --quiet --disable-pip-version-check --no-warn-script-location \
-		--root-user-action=ignore --upgrade --target .tools "uv==$(UV_VERSION)"
+	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+		PIP_USER=0 $(PYTHON) -m pip install --quiet --quiet --disable-pip-version-check --no-warn-script-location \
+			--root-user-action=ignore --upgrade --target .tools "uv==$(UV_VERSION)"; \
+	elif command -v uv >/dev/null; then mkdir -p .tools/bin && cp "$$(command -v uv)" $(UV); \
+	else echo "$(PYTHON) has no pip; Debian calls it python3-pip" >&2; exit 1; fi
 	@touch $(UV)
 
 .venv/.installed: $(UV) .tools/python pyproject.toml constraints.txt
