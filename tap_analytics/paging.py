@@ -70,7 +70,7 @@ class Walk:
         self._max_in_flight = max_in_flight
         self._warn = warn
         self._asked: deque[tuple[int, Ticket[Page]]] = deque()
-        self._known: deque[Page] = deque(maxlen=2)
+        self._before: Page
         self._ahead = 1
         self._trouble = 0
 
@@ -96,14 +96,16 @@ class Walk:
 
     def _pages(self) -> Iterator[Page]:
         offset = self._paginator.offset
-        page = first = new = self._read(offset)
-        full = len(page.records) >= self._paginator.limit
-        if not page.records or (isinstance(self._paginator, SinglePage) and not full):
+        page = new = self._read(offset)
+        size = len(page.records)
+        full = size >= self._paginator.limit
+        if size == 0 or (isinstance(self._paginator, SinglePage) and not full):
             yield page
             return
+        first: Page | None = page
         pace = self._paginator.limit
         while True:
-            self._known.append(page)
+            self._before = page
             step = max(len(page.records) - 1, 1)
             offset += step
             # Asked for before the page is handed out, so that it is under way meanwhile.
@@ -111,7 +113,7 @@ class Walk:
             self._look_ahead(offset, step)
             if new.records:
                 yield new
-            pace = len(first.records)
+            pace = size
             page = self._read(offset)
             joined = self._joined(page)
             if joined is None and not self._brings_new(page):
@@ -122,16 +124,17 @@ class Walk:
                     return
                 self._trouble = 0
                 new = joined
-            elif len(self._known) == 1 and page.records == first.records:
+            elif first is not None and page.records == first.records:
                 self._judge_repetition(page, full=full)
                 return
             else:
                 offset, page = self._step_back(offset, page)
                 new = self._unknown(page)
+            first = None  # pages are large, and this one is done with
 
     def _joined(self, page: Page) -> Page | None:
         """Return what a page adds, if it begins where the page before ended; else None."""
-        before = self._known[-1].records
+        before = self._before.records
         if len(before) == 1:
             # Pages of one record cannot overlap; only an empty one ends such a walk.
             return None if page.records and self._begins_known(page) else page
@@ -150,7 +153,7 @@ class Walk:
             raise PagingError(self._sight(page))
         if self._brings_new(page):
             self._trouble = 0 if self._keyed else self._trouble
-            return offset, page  # rows came in before it
+            return offset, page  # rows came in ahead of it
         start = self._paginator.offset
         for step in STEPS_BACK:
             if offset - step <= start:
@@ -167,7 +170,7 @@ class Walk:
         return self._begins_known(page) and bool(self._unknown(page).records)
 
     def _unknown(self, page: Page) -> Page:
-        """Return the page without the records of the last pages; without a key nobody can tell."""
+        """Return the page without the records of the page before; without a key nobody can tell."""
         if not self._keyed:
             return page
         known = self._known_keys()
@@ -175,7 +178,7 @@ class Walk:
         return replace(page, records=new, first=page.first + len(page.records) - len(new))
 
     def _known_keys(self) -> set[Hashable]:
-        return {self._key_of(record) for page in self._known for record in page.records}
+        return {self._key_of(record) for record in self._before.records}
 
     def _judge_repetition(self, page: Page, *, full: bool) -> None:
         """Warn that the server does not page, or raise where that may hide records."""
