@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -28,7 +27,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams.rest import PageContext
 
 from tap_analytics.body import UnreadableBodyError
-from tap_analytics.connection import Connection, TransportError, read_body, read_start
+from tap_analytics.connection import Connection, read_body, read_start
 from tap_analytics.endpoint import (
     ErrorHandler,
     Everything,
@@ -60,6 +59,7 @@ from tap_analytics.replication import (
     Tail,
     Terms,
 )
+from tap_analytics.wire import Exchange, TransportError, current_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -182,22 +182,22 @@ class AnalyticsStream(RESTStream[Token]):
         RecordError where a good answer does not hold the records.
         """
         self.connection.flight.await_turn()
-        if ticket.abandoned:
-            msg = f"{name} is not needed any more"
-            raise FatalAPIError(msg)
-        deadline = time.monotonic() + self.timeout
         redact = self.connection.key.redact
         try:
-            response = self.connection.get(prepared.copy(), self.timeout)
-            self._write_request_duration_log(self.path, response, None, None)
-            self.validate_response(response)
-            body = read_body(response, self.connection.shelf, timeout=self.timeout, deadline=deadline)
+            with Exchange(self.timeout) as exchange:
+                ticket.interrupt = exchange.cut
+                if ticket.abandoned:
+                    exchange.cut()
+                response = self.connection.get(prepared.copy(), exchange)
+                self._write_request_duration_log(self.path, response, None, None)
+                self.validate_response(response)
+                body = read_body(response, self.connection.shelf, exchange)
         except TransportError as error:
             msg = f"{name} failed: {error}"
-            raise RetriableAPIError(msg) from None
+            raise (FatalAPIError if ticket.abandoned else RetriableAPIError)(redact(msg)) from None
         except RetriableAPIError as error:
             msg = f"{name} {error}"
-            raise RetriableAPIError(msg, error.response) from None
+            raise FatalAPIError(msg) if ticket.abandoned else RetriableAPIError(msg, error.response) from None
         except FatalAPIError as error:
             msg = f"{name} {error}"
             raise FatalAPIError(msg) from None
@@ -223,7 +223,7 @@ class AnalyticsStream(RESTStream[Token]):
 
     def response_error_message(self, response: requests.Response) -> str:
         """Say what came instead of records, without the URL, and what to do."""
-        body = read_start(response, EXCERPT)
+        body = read_start(response, EXCERPT, current_exchange())
         told = f"was answered with {response.status_code} {response.reason}{_quote(body)}"
         advice = ADVICE.get(response.status_code)
         return self.connection.key.redact(f"{told}. {advice}" if advice else told)
@@ -517,8 +517,9 @@ class AnalyticsStream(RESTStream[Token]):
                     self._write_record_message(record)
                     emitted += 1
                 continue
-            if self._cursor:
-                chunk = list(compress(chunk, map(self.begin().wants, cursors)))
+            wanted = self.begin().wanted(cursors)
+            if wanted is not None and cursors:
+                chunk = list(compress(chunk, wanted))
             self._writer.write_lines(self.codec.encode(chunk, frame))
             emitted += len(chunk)
         self.state_manager.is_flushed = False

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from singer_sdk.authenticators import APIKeyAuthenticator
 from singer_sdk.exceptions import FatalAPIError
 from urllib3.exceptions import HTTPError
@@ -18,22 +17,17 @@ from urllib3.exceptions import HTTPError
 from tap_analytics.body import Body, Shelf
 from tap_analytics.endpoint import ApiKey, same_origin
 from tap_analytics.flight import Flight
+from tap_analytics.wire import ENCODINGS, LARGEST_BODY, Adapter, Exchange, TransportError, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-LARGEST_BODY = 1 << 30
-"""Bytes of a response, unpacked, above which it is refused."""
-
-PIECE = 1 << 18
-"""Bytes of a body that are read at a time."""
 
 REDIRECTS = 5
 """Redirects in a row that are followed."""
 
 
-class TransportError(Exception):
-    """A request did not come through; its text quotes no URL."""
+ERROR_PATIENCE = 5.0
+"""Seconds that the body of an error is waited for at the most."""
 
 
 class Connection:
@@ -52,8 +46,9 @@ class Connection:
         """How far the server's clock is behind ours."""
         self.session = requests.Session()
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.session.headers["Accept-Encoding"] = ENCODINGS
         for scheme in ("http://", "https://"):
-            self.session.mount(scheme, HTTPAdapter(pool_maxsize=self.max_in_flight))
+            self.session.mount(scheme, Adapter(pool_maxsize=self.max_in_flight))
         self.authenticator = APIKeyAuthenticator(
             key=self.key.name,
             value=self.key.value,
@@ -61,35 +56,59 @@ class Connection:
         )
         self._environment: dict[str, Any] | None = None
 
-    def get(self, request: requests.PreparedRequest, timeout: float) -> requests.Response:
+    def get(self, request: requests.PreparedRequest, exchange: Exchange) -> requests.Response:
         """Send a request and return the response, its body still unread.
 
-        Raises TransportError where none came within some seconds, and FatalAPIError where the
-        server redirects to another.
+        Raises TransportError where none came before the end of the exchange, and FatalAPIError
+        where the server redirects to another.
         """
         try:
-            return self._follow(request, timeout)
+            return self._follow(request, exchange)
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise TransportError(_cause(error, timeout)) from None
+            exchange.check()
+            raise TransportError(_cause(error, exchange.timeout)) from None
 
-    def _follow(self, request: requests.PreparedRequest, timeout: float) -> requests.Response:
+    def _follow(self, request: requests.PreparedRequest, exchange: Exchange) -> requests.Response:
         if self._environment is None:
             # The proxies and certificates that the user's environment names.
             found = self.session.merge_environment_settings(request.url, {}, stream=True, verify=None, cert=None)
             self._environment = dict(found)
         for _ in range(REDIRECTS + 1):
-            response = self.session.send(request, timeout=timeout, allow_redirects=False, **self._environment)
+            exchange.check()
+            # Not `session.send`, which reads the body of a redirect, however large.
+            adapter = self.session.get_adapter(request.url or "")
+            began = time.monotonic()
+            response = adapter.send(request, timeout=exchange.timeout, **self._environment)
+            response.elapsed = timedelta(seconds=time.monotonic() - began)
             self._compare_clocks(response.headers.get("Date"))
-            if response.next is None:
+            location = self.session.get_redirect_target(response)
+            if location is None:
                 return response
             response.close()
-            if not same_origin(response.next.url or "", request.url or ""):
-                host = urlsplit(response.next.url or "").hostname
-                msg = f"redirects to another server ({host}), which is refused. Check base_url."
-                raise FatalAPIError(self.key.redact(msg))
-            request = self.authenticator(response.next)
+            request = self._redirected(request, location)
         msg = f"redirects more than {REDIRECTS} times in a row. Check base_url."
         raise FatalAPIError(msg)
+
+    def _redirected(self, request: requests.PreparedRequest, location: str) -> requests.PreparedRequest:
+        """Return the request that a redirect asks for, with the key.
+
+        Raises FatalAPIError where it leads to another server, which must not learn the key.
+        """
+        try:
+            target = urljoin(request.url or "", location)
+            parts = urlsplit(target)
+            same = same_origin(target, request.url or "")
+        except ValueError:
+            msg = "redirects to an address that is none. Check base_url."
+            raise FatalAPIError(msg) from None
+        if not same:
+            server = f"{parts.scheme}, {parts.hostname}" + (f", port {parts.port}" if parts.port else "")
+            msg = f"redirects to another server ({server}), which is refused. Check base_url."
+            raise FatalAPIError(self.key.redact(msg))
+        redirected = request.copy()
+        redirected.prepare_url(target, None)
+        told = parse_qs(urlsplit(redirected.url or "").query)
+        return redirected if self.key.name in told else self.authenticator(redirected)
 
     def _compare_clocks(self, date: str | None) -> None:
         try:
@@ -105,36 +124,44 @@ class Connection:
         self.session.close()
 
 
-def read_body(response: requests.Response, shelf: Shelf, *, timeout: float, deadline: float) -> Body:
+def read_body(response: requests.Response, shelf: Shelf, exchange: Exchange) -> Body:
     """Return the body of a response, unpacked, in memory from the shelf.
 
-    Raises TransportError where it is cut off, or not there at the deadline (`time.monotonic`), and
+    Raises TransportError where it is cut off, or not there at the end of the exchange, and
     FatalAPIError where it is larger than any page can be.
     """
     body = Body(shelf)
     try:
-        while piece := response.raw.read1(PIECE, decode_content=True):
+        for piece in unpacked(response):
             body.feed(piece)
             if body.size > LARGEST_BODY:
-                msg = f"answers with more than {LARGEST_BODY >> 20} MiB, which is refused. Ask for smaller pages."
+                msg = f"was answered with more than {LARGEST_BODY >> 20} MiB, which is refused. Ask for smaller pages."
                 raise FatalAPIError(msg)
-            if time.monotonic() > deadline:
-                raise requests.Timeout
+            exchange.check()
     except (requests.RequestException, HTTPError, OSError) as error:
-        raise TransportError(_cause(error, timeout)) from None
+        exchange.check()
+        raise TransportError(_cause(error, exchange.timeout)) from None
     finally:
         response.close()
+    exchange.check()
     return body
 
 
-def read_start(response: requests.Response, size: int) -> bytes:
+def read_start(response: requests.Response, size: int, exchange: Exchange | None) -> bytes:
     """Return the first bytes of the body of a response that is not wanted, whatever comes."""
+    if exchange is not None:
+        exchange.hurry(ERROR_PATIENCE)
+    found = b""
     try:
-        return bytes(response.raw.read(size, decode_content=True))
-    except (HTTPError, OSError):
-        return b""
+        for piece in unpacked(response):
+            found += piece[:size]
+            if len(found) >= size:
+                break
+    except (HTTPError, OSError, TransportError, FatalAPIError):
+        pass  # what has come until then will do
     finally:
         response.close()
+    return found[:size]
 
 
 def _cause(error: BaseException, timeout: float) -> str:

@@ -18,11 +18,15 @@ class Ticket(Future[T], Generic[T]):
     """A result that is under way; nobody waits for it any more once it is abandoned."""
 
     abandoned = False
+    interrupt: Callable[[], None] | None = None
+    """What ends the work on the result early, where something can."""
 
     def abandon(self) -> None:
         """Say that nobody waits for the result."""
         self.abandoned = True
         self.cancel()
+        if self.interrupt is not None:
+            self.interrupt()
 
 
 class Flight:
