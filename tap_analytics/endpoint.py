@@ -29,6 +29,8 @@ class ApiKey:
 
     def redact(self, text: str) -> str:
         """Return the text with the key blotted out, in plain and in every encoded form."""
+        if not self.value:
+            return text
         encoded = self.value.encode("unicode_escape").decode()
         for form in (self.value, quote(self.value, safe=""), quote(self.value), quote_plus(self.value), encoded):
             text = text.replace(form, REDACTED)

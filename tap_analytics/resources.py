@@ -51,6 +51,9 @@ class DeclaredStream(AnalyticsStream):
         if self._tap.input_catalog is not None:
             return {"type": "object", "properties": {}}  # not in the catalog, so not selected
         if self._schema is None:
+            if missing := [name for name in ("base_url", "api_key") if not self.config.get(name)]:
+                msg = f"a sample needs {' and '.join(missing)}"
+                raise DiscoveryError(msg)
             schema = infer(self.sample(), keys=self.primary_keys)
             if isinstance(self.replication, Cursor):
                 for mistake in _cursor_mistakes(self.replication_key, self.replication, schema).values():
@@ -113,7 +116,7 @@ def _facts(resource: Words, base: type[AnalyticsStream], config: Words) -> dict[
     if facts["write_disposition"] == "append":
         facts["primary_keys"] = ()
     if "schema" in resource:
-        facts["schema"] = resource["schema"]
+        facts["schema"] = {"type": "object", **resource["schema"]}
     elif base is not DeclaredStream and facts.get("primary_keys", base.primary_keys) != base.primary_keys:
         facts["schema"] = _rekeyed(_shipped_schema(base), facts["primary_keys"])
     return facts
@@ -167,27 +170,28 @@ def _rekeyed(schema: Words, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def problems(config: Words, shipped: Shipped) -> Iterator[str]:
-    """Yield a line for each mistake in `resource_defaults` and `resources`."""
+    """Yield a line for each mistake in `resource_defaults` and `resources`, which are an object and a list."""
     if "client" in config:
         yield "client: the words of dlt's client are settings here: base_url, api_key, auth_location, auth_name"
     defaults = config.get("resource_defaults")
-    mistaken = [] if defaults is None else list(vocabulary.check_defaults(defaults, "resource_defaults"))
-    yield from mistaken
     entries = config.get("resources")
+    if not isinstance(defaults, dict | None) or not isinstance(entries, list | None):
+        return  # refused by its type
+    mistaken = list(vocabulary.check_defaults(defaults or {}, "resource_defaults"))
+    yield from mistaken
     if entries is None:
         if defaults and not mistaken:
             found = (_contradictions(merge(defaults, name), "resource_defaults", config, shipped) for name in shipped)
             yield from dict.fromkeys(chain.from_iterable(found))
         return
-    if not isinstance(entries, list) or not entries:
-        yield "resources: must be a list of names of shipped streams and of objects that declare resources"
-        return
+    if not entries:
+        yield "resources: is empty; leave it out for all shipped streams"
     names: dict[str, int] = {}
     for index, entry in enumerate(entries):
         place = f"resources[{index}]"
         wrong = list(_problems_of(entry, place, shipped))
         yield from wrong
-        if not wrong:
+        if isinstance(entry, str | dict) and not wrong:
             name = entry if isinstance(entry, str) else entry["name"]
             if names.setdefault(name, index) != index:
                 yield f"{place}.name: {name!r} is declared by resources[{names[name]}] already"
@@ -196,9 +200,9 @@ def problems(config: Words, shipped: Shipped) -> Iterator[str]:
 
 
 def _problems_of(entry: object, place: str, shipped: Shipped) -> Iterator[str]:
-    if not isinstance(entry, str):
+    if isinstance(entry, dict):
         yield from vocabulary.check_resource(entry, place)
-    elif entry not in shipped:
+    elif isinstance(entry, str) and entry not in shipped:
         yield f"{place}: {entry!r} is no shipped stream; those are {', '.join(shipped)}"
 
 

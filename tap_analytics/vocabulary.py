@@ -219,10 +219,12 @@ def _defaults_of_endpoint(value: object, place: str) -> Problems:
 
 
 def _schema(value: object, place: str) -> Problems:
-    if not isinstance(value, dict) or not isinstance(value.get("properties"), dict) or not value["properties"]:
+    stated = value if isinstance(value, dict) else {}
+    properties = stated.get("properties")
+    if stated.get("type", "object") not in ("object", ["object"]) or not isinstance(properties, dict) or not properties:
         yield f"{place}: is not valid; it must be a JSON Schema of an object, with properties"
         return
-    for name, definition in value["properties"].items():
+    for name, definition in properties.items():
         if not isinstance(definition, dict):
             yield f"{place}.properties.{name}: {definition!r} is not valid; it must be a JSON Schema"
 
