@@ -67,11 +67,12 @@ class AnalyticsTap(Tap):
             self.logger.warning(note)
         errors = list(settings.problems(self._config, self.config_jsonschema, complete=raise_errors))
         errors += self.check(self._config)
+        key = self._config.get("api_key")
+        if isinstance(key, str):
+            _keep_out_of_logs(ApiKey(key))
         if errors:
             msg = "Config validation failed"
             raise ConfigValidationError(msg, errors=errors)
-        if key := self._config.get("api_key"):
-            _keep_out_of_logs(ApiKey(key))
         return errors
 
     def load_state(self, state: dict[str, Any]) -> None:
