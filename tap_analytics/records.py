@@ -19,13 +19,18 @@ from singer_sdk.singerlib.encoding.simple import Message
 from tap_analytics.body import Body, UnreadableBodyError
 
 CHUNK = 1000
-"""Records that are checked and encoded at a time: few enough to stay in the processor's cache."""
+"""Records that are encoded and written at a time."""
 
-_SCALARS: Mapping[str, type | None] = {
+CHECKED = 100
+"""Records that are checked at a time: few enough that their values stay in the processor's cache."""
+
+_CHECKS: Mapping[str, Any] = {
     "string": str,
     "integer": int,
     "number": float,
     "boolean": bool,
+    "array": list[Raw],
+    "object": dict[str, Raw],
     "null": None,
 }
 
@@ -38,12 +43,15 @@ _encoder = msgspec.json.Encoder(
 
 
 def _type_of(definition: Mapping[str, Any]) -> object:
-    """Return the type that checks a property: bytes as they are, where JSON's scalars cannot."""
+    """Return the type that checks a property; bytes as they are, where there is nothing to check."""
     named = definition.get("type")
-    kinds = [named] if isinstance(named, str) else named
-    if not kinds or not set(kinds) <= _SCALARS.keys():
+    kinds = [named] if isinstance(named, str) else named or ()
+    types = [_CHECKS[kind] for kind in kinds if kind in _CHECKS]
+    if len(types) < len(kinds) or not kinds:
         return Raw
-    return reduce(or_, [_SCALARS[kind] for kind in kinds])
+    if "array" in kinds and (item := _type_of(definition.get("items", {}))) is not Raw:
+        types[kinds.index("array")] = list[item]  # type: ignore[valid-type] # made here
+    return reduce(or_, types)
 
 
 def _has_properties(definition: object) -> bool:
@@ -193,16 +201,23 @@ class Codec:
             return bytes(record)  # it has no key; that is said when it is encoded
 
     def check(self, chunk: Sequence[Raw]) -> list[Any] | None:
-        """Return the cursors of some records, or None if a record is not as the schema says."""
-        rows = self._rows(chunk)
-        if rows is None or not self._cursor:
-            return rows
-        return [None if value is UNSET else value for value in map(self._cursor_of, rows)]
+        """Return the cursors of some records, or None if a record is not as the schema says.
 
-    def _rows(self, chunk: Sequence[Raw]) -> list[Any] | None:
+        There are no cursors where the stream has none.
+        """
+        cursors: list[Any] = []
+        for start in range(0, len(chunk), CHECKED):
+            rows = self._rows(chunk[start : start + CHECKED])
+            if rows is None:
+                return None
+            if self._cursor:
+                cursors += map(self._cursor_of, rows)
+        return cursors
+
+    def _rows(self, chunk: Sequence[Raw]) -> list[msgspec.Struct] | None:
         try:
             return self._strict.decode(_array(chunk))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             if not self._learn(chunk):
                 return None
         return self._rows(chunk)

@@ -14,7 +14,7 @@ from tap_analytics.endpoint import LONGEST_WINDOW, Everything, Since, Slice, Win
 from tap_analytics.instants import earlier, format_instant, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 CLOCK_TOLERANCE = timedelta(hours=1)
 """How far the server's clock may be behind ours without a gap between backfill and tail."""
@@ -67,6 +67,13 @@ class Reading:
         if self._newest is None or place > self._newest:
             self._newest = place
         return True
+
+    def wanted(self, values: Sequence[object]) -> Iterator[bool] | None:
+        """Tell of each record by the value of its cursor whether it is wanted; None is all of them."""
+        if self._since is None and (latest := _latest(values)) is not None:
+            self.wants(latest)
+            return None
+        return map(self.wants, values)
 
     def state_after(self, part: Slice, *, limit: datetime) -> State:
         """Return what to note once a slice has been emitted.
@@ -281,6 +288,15 @@ def bookmark(value: object, terms: Terms) -> tuple[datetime | None, tuple[str, .
         note = f"The bookmark {value} in the state is in the future; the stream reads from {now} on instead."
         return terms.began, (note,)
     return found, ()
+
+
+def _latest(values: Sequence[object]) -> str | None:
+    """Return the latest of some timestamps, if they are all written alike, which is quick to tell."""
+    texts = [value for value in values if isinstance(value, str)]
+    if not texts or any(len(text) != len(texts[0]) or text[-1] != "Z" for text in texts):
+        return None
+    latest = max(texts)
+    return None if parse_instant(latest) is None else latest
 
 
 def day(instant: datetime | None) -> date | None:
