@@ -79,10 +79,14 @@ $(UV): .tools/python Makefile
 	else echo "$(PYTHON) has no pip; Debian calls it python3-pip" >&2; exit 1; fi
 	@touch $(UV)
 
-.venv/.installed: $(UV) .tools/python pyproject.toml constraints.txt
-	@echo "==> environment: the project and its tools, into .venv"
+.venv/.made: .tools/python | $(UV)
+	@echo "==> environment: $$(cat .tools/python), as .venv"
 	@$(UV) venv --quiet --clear --python "$$(cat .tools/python)" .venv
-	@$(UV) pip install --quiet --python $(BIN)/python --constraints constraints.txt --group dev --editable .
+	@touch $@
+
+.venv/.installed: .venv/.made pyproject.toml constraints.txt | $(UV)
+	@echo "==> environment: the project and its tools, into .venv"
+	@$(UV) pip install --quiet --exact --python $(BIN)/python --constraints constraints.txt --group dev --editable .
 	@touch $@
 
 FORCE:
