@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -15,7 +16,7 @@ import psycopg
 import requests
 from psycopg import sql
 
-from demo.postgres import PostgresError, last_lines, postgres
+from demo.postgres import VARIABLE, PostgresError, last_lines, postgres
 from demo.project import ROOT, TABLES, Project, SandboxError, sandbox
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def run() -> None:
         with step("starting the sandbox: the API of a made-up greenhouse"):
             now = datetime.now(UTC).isoformat(timespec="seconds")
             api = stack.enter_context(sandbox(WORKPLACE / "sandbox.log", "--now", now))
-        with step("starting Postgres, with its data in .cache/demo"):
+        named = os.environ.get(VARIABLE)
+        with step("connecting to the Postgres that the environment names" if named else "starting Postgres, embedded"):
             server = stack.enter_context(postgres(POSTGRES))
             connection = stack.enter_context(psycopg.connect(server.url, autocommit=True))
             connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(SCHEMA)))
