@@ -133,7 +133,10 @@ def _facts_of_endpoint(endpoint: Words, config: Words) -> dict[str, Any]:
     if "paginator" in endpoint:
         facts["paginator"] = _paginator(endpoint["paginator"])
     if "error_handler" in endpoint:
-        facts["error_handler"] = _said(endpoint["error_handler"])
+        handler = _said(endpoint["error_handler"])
+        if "backoff_factor" in handler:
+            handler["backoff_factor"] = float(handler["backoff_factor"])  # JSON files give decimals
+        facts["error_handler"] = handler
     if "incremental" in endpoint:
         incremental = endpoint["incremental"]
         facts["replication_key"] = incremental["cursor_path"].removeprefix("$.")

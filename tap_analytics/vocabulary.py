@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from difflib import get_close_matches
+from math import inf
 from typing import Any, Final
 
 from tap_analytics.instants import parse_instant
@@ -74,10 +76,15 @@ PAGINATORS_OF_DLT: Final = frozenset(
 _NODES: Final = re.compile(r"\$|(\$\.)?[^.$\[\]*?@\"\\\s]+(\.[^.$\[\]*?@\"\\\s]+)*")
 
 
+def told(value: object) -> str:
+    """Return a value as a message quotes it."""
+    return str(value) if isinstance(value, Decimal) else repr(value)
+
+
 def text(value: object, place: str) -> Problems:
     """Yield what is wrong with a value that must be text."""
     if not isinstance(value, str) or not value.strip():
-        yield f"{place}: {value!r} is not valid; it must be text that is not empty"
+        yield f"{place}: {told(value)} is not valid; it must be text that is not empty"
 
 
 def whole(least: int, most: int | None = None) -> Check:
@@ -91,15 +98,15 @@ def whole(least: int, most: int | None = None) -> Check:
             or (most is not None and value > most)
         ):
             limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-            yield f"{place}: {value!r} is not valid; it must be a whole number {limits}"
+            yield f"{place}: {told(value)} is not valid; it must be a whole number {limits}"
 
     return check
 
 
 def number(value: object, place: str) -> Problems:
     """Yield what is wrong with a value that must be a number of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-        yield f"{place}: {value!r} is not valid; it must be a number of at least 0"
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or not 0 <= value < inf:
+        yield f"{place}: {told(value)} is not valid; it must be a number of at least 0"
 
 
 def choice(*valid: str) -> Check:
@@ -107,7 +114,7 @@ def choice(*valid: str) -> Check:
 
     def check(value: object, place: str) -> Problems:
         if value not in valid:
-            yield f"{place}: {value!r} is not valid; it must be one of {', '.join(valid)}"
+            yield f"{place}: {told(value)} is not valid; it must be one of {', '.join(valid)}"
 
     return check
 
@@ -117,7 +124,7 @@ def many(check: Check) -> Check:
 
     def check_all(value: object, place: str) -> Problems:
         if not isinstance(value, list) or not value:
-            yield f"{place}: {value!r} is not valid; it must be a list that is not empty"
+            yield f"{place}: {told(value)} is not valid; it must be a list that is not empty"
             return
         for index, item in enumerate(value):
             yield from check(item, f"{place}[{index}]")
@@ -130,7 +137,7 @@ def words(kind: str, valid: Mapping[str, Check], *required: str) -> Check:
 
     def check(value: object, place: str) -> Problems:
         if not isinstance(value, dict):
-            yield f"{place}: {value!r} is not valid; it must be an object with {_listed(valid)}"
+            yield f"{place}: {told(value)} is not valid; it must be an object with {_listed(valid)}"
             return
         for word, held in value.items():
             if word in valid:
@@ -156,27 +163,27 @@ def _listed(valid: Mapping[str, Check]) -> str:
 def _keys(value: object, place: str) -> Problems:
     yield from (many(text) if isinstance(value, list) else text)(value, place)
     if isinstance(value, list) and len({str(key) for key in value}) < len(value):
-        yield f"{place}: {value!r} is not valid; it names a field twice"
+        yield f"{place}: {told(value)} is not valid; it names a field twice"
 
 
 def _path(value: object, place: str) -> Problems:
     yield from text(value, place)
     if isinstance(value, str) and re.search(r"[?#{}\s]", value):
-        yield f"{place}: {value!r} is not valid; parameters belong in endpoint.params, and placeholders in no place"
+        yield f"{place}: {told(value)} is not valid; parameters belong in endpoint.params, and placeholders in no place"
 
 
 def _params(value: object, place: str) -> Problems:
     if not isinstance(value, dict):
-        yield f"{place}: {value!r} is not valid; it must be an object of names and values"
+        yield f"{place}: {told(value)} is not valid; it must be an object of names and values"
         return
     for name, held in value.items():
         if isinstance(held, dict):
             kind = held.get("type")
-            told = f"parameters of type {kind!r} are" if kind else "objects are"
+            what = f"parameters of type {kind!r} are" if kind else "objects are"
             hint = "; use endpoint.incremental" if kind == "incremental" else ""
-            yield f"{place}.{name}: {told} not supported{hint}"
-        elif not all(item is None or isinstance(item, (str, int, float)) for item in _items(held)):
-            yield f"{place}.{name}: {held!r} is not valid; it must be text, a number, true, false or a list of these"
+            yield f"{place}.{name}: {what} not supported{hint}"
+        elif not all(item is None or isinstance(item, (str, int, float, Decimal)) for item in _items(held)):
+            yield f"{place}.{name}: {told(held)} is not valid; it must be text, a number, a boolean or a list of these"
 
 
 def _items(value: object) -> list[object]:
@@ -186,7 +193,7 @@ def _items(value: object) -> list[object]:
 def _selector(value: object, place: str) -> Problems:
     if not isinstance(value, str) or not _NODES.fullmatch(value):
         yield (
-            f"{place}: {value!r} is not valid; it must name the node that holds the records: "
+            f"{place}: {told(value)} is not valid; it must name the node that holds the records: "
             "a name such as data, a dotted path such as data.items, or $ for the root"
         )
 
@@ -203,7 +210,7 @@ def _paginator(value: object, place: str) -> Problems:
 
 def _method(value: object, place: str) -> Problems:
     if str(value).upper() != "GET":
-        yield f"{place}: {value!r} is not supported; the tap only reads, with GET"
+        yield f"{place}: {told(value)} is not supported; the tap only reads, with GET"
 
 
 def _endpoint(value: object, place: str) -> Problems:
@@ -232,7 +239,7 @@ def _schema(value: object, place: str) -> Problems:
 def _initial(value: object, place: str) -> Problems:
     valid = parse_instant(value) is not None if isinstance(value, str) else type(value) is int
     if not valid:
-        yield f"{place}: {value!r} is not valid; it must be a timestamp or a whole number"
+        yield f"{place}: {told(value)} is not valid; it must be a timestamp or a whole number"
 
 
 _PAGINATOR = words(
