@@ -7,12 +7,13 @@ import logging
 import os
 import signal
 import sys
+import threading
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.exceptions import ConfigValidationError, DiscoveryError, SyncError
+from singer_sdk.exceptions import ConfigValidationError, DiscoveryError, SingerSDKError, SyncError
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.tap_base import CliTestOptionValue
@@ -20,7 +21,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from tap_analytics import settings
 from tap_analytics.client import AnalyticsStream
 from tap_analytics.endpoint import ApiKey
-from tap_analytics.records import LineWriter
+from tap_analytics.output import LineWriter, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +30,18 @@ if TYPE_CHECKING:
     from singer_sdk.plugin_base import _ConfigInput
 
     from tap_analytics.connection import Connection
+
+
+GRACE = 1.5
+"""Seconds after a signal in which the tap leaves in good order."""
+
+
+class _Stopped(SystemExit):
+    """A signal asked the tap to leave."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(128 + signum)
+        self.name = signal.Signals(signum).name
 
 
 class AnalyticsTap(Tap):
@@ -128,12 +141,19 @@ class AnalyticsTap(Tap):
         The last STATE covers what it should: nothing is noted before it has been emitted.
         """
         del frame
+        # A target that does not read, or whatever else holds up the end, holds it up no longer.
+        end = threading.Timer(GRACE, os._exit, (128 + signum,))
+        end.daemon = True
+        end.start()
 
         def leave() -> None:
-            self.logger.warning("Stopped by %s.", signal.Signals(signum).name)
-            raise SystemExit(128 + signum)
+            raise _Stopped(signum)
 
-        self.message_writer.stop(leave)
+        writer = getattr(self, "message_writer", None)
+        if writer is None:  # while the tap is being made
+            leave()
+        else:
+            writer.stop(leave)
 
     # The command line
 
@@ -184,28 +204,52 @@ class AnalyticsTap(Tap):
         """Run what the command line asks for."""
         PluginBase.invoke.__func__(cls, about=about, about_format=about_format)  # type: ignore[attr-defined]
         cls.print_version(print_fn=cls.logger.info)
-        tap = cls(
-            config=config.config if config else {},
-            state=_read(state, "--state"),
-            catalog=_read(catalog, "--catalog"),
-            parse_env_config=bool(config and config.parse_env),
-            validate_config=not discover,
-            setup_mapper=not discover,
-        )
-        if discover:
-            if not tap.failures:
-                tap.run_discovery()
-        elif test == CliTestOptionValue.Disabled.value:
-            tap.sync_all()
-        else:
-            # The SDK would test every stream, and only those selected have a stream map.
-            selected = [stream for stream in tap.streams.values() if stream.selected]
-            if test == CliTestOptionValue.Schema.value:
-                for stream in selected:
-                    stream._write_schema_message()  # noqa: SLF001 - as the SDK does
+        try:
+            tap = cls(
+                config=config.config if config else {},
+                state=_read(state, "--state"),
+                catalog=_read(catalog, "--catalog"),
+                parse_env_config=bool(config and config.parse_env),
+                validate_config=not discover,
+                setup_mapper=not discover,
+            )
+        except ConfigValidationError:
+            raise
+        except SingerSDKError as error:
+            cls.logger.error("%s", error)  # noqa: TRY400 - the text is for users
+            sys.exit(1)
+        except _Stopped as stopped:
+            cls.logger.warning("Stopped by %s.", stopped.name)
+            raise
+        tap._run(discover=discover, test=test)
+
+    def _run(self, *, discover: bool, test: str) -> None:
+        """Do what the command line asks for, and say why it ends where it ends early."""
+        try:
+            if discover:
+                if not self.failures:
+                    self.run_discovery()
+            elif test == CliTestOptionValue.Disabled.value:
+                self.sync_all()
             else:
-                tap.run_sync_dry_run(streams=selected)
-        tap._conclude()
+                self._test(test)
+            self._conclude()
+        except OutputError as error:
+            self.message_writer.abandon()
+            self.logger.error("Standard output: %s. Nothing more is sent.", error)  # noqa: TRY400 - the text is for users
+            sys.exit(1)
+        except _Stopped as stopped:
+            self.logger.warning("Stopped by %s.", stopped.name)
+            raise
+
+    def _test(self, test: str) -> None:
+        # The SDK would test every stream, and only those selected have a stream map.
+        selected = [stream for stream in self.streams.values() if stream.selected]
+        if test == CliTestOptionValue.Schema.value:
+            for stream in selected:
+                stream._write_schema_message()  # noqa: SLF001 - as the SDK does
+        else:
+            self.run_sync_dry_run(streams=selected)
 
 
 def _read(file: IO[str] | None, option: str) -> dict[str, Any] | None:

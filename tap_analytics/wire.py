@@ -122,11 +122,11 @@ class _Watched:
         return super().getresponse()  # type: ignore[misc] # of the connection beside it
 
 
-class _Connection(_Watched, HTTPConnection):  # type: ignore[misc] # where a proxy is, its socket
+class _Connection(_Watched, HTTPConnection):
     pass
 
 
-class _SecureConnection(_Watched, HTTPSConnection):  # type: ignore[misc] # as above
+class _SecureConnection(_Watched, HTTPSConnection):
     pass
 
 
