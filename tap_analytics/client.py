@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,7 @@ import backoff
 from singer_sdk import RESTStream
 from singer_sdk.exceptions import (
     FatalAPIError,
+    FatalSyncError,
     RetriableAPIError,
     SingerSDKError,
     SyncLifecycleSignal,
@@ -26,6 +28,7 @@ from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams.rest import PageContext
 
+from tap_analytics.batches import BatchFiles
 from tap_analytics.body import UnreadableBodyError
 from tap_analytics.connection import Connection, read_body, read_start
 from tap_analytics.endpoint import (
@@ -43,10 +46,10 @@ from tap_analytics.records import (
     CHUNK,
     Codec,
     Frame,
-    LineWriter,
     RecordError,
     Selector,
     decode_exactly,
+    encode,
 )
 from tap_analytics.replication import (
     BOOKMARK,
@@ -66,11 +69,15 @@ if TYPE_CHECKING:
 
     import requests
     from backoff.types import Details
+    from msgspec import Raw
     from singer_sdk import Tap
     from singer_sdk.authenticators import APIKeyAuthenticator
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.metrics import Counter
 
     from tap_analytics.flight import Ticket
+    from tap_analytics.output import LineWriter
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -303,6 +310,14 @@ class AnalyticsStream(RESTStream[Token]):
                 self._walk.start()
         return self._reading
 
+    def _look_ahead(self) -> None:
+        """Have the first pages of the next streams fetched, as many as may be under way beside this."""
+        streams = [stream for stream in self._tap.streams.values() if stream.selected]
+        following = streams[streams.index(self) + 1 :]
+        for stream in following[: self.connection.max_in_flight - 1]:
+            if isinstance(stream, AnalyticsStream):
+                stream.begin()
+
     def _terms(self, way: Replication) -> Terms:
         backfill_began = None
         if isinstance(way, Tail) and way.backfill:
@@ -360,6 +375,7 @@ class AnalyticsStream(RESTStream[Token]):
         Raises SyncError where the reading cannot go on.
         """
         reading = self.begin()
+        self._look_ahead()
         for note in reading.notes:
             self.logger.warning("%s: %s", self.name, note)
         walk = self._walk
@@ -447,35 +463,81 @@ class AnalyticsStream(RESTStream[Token]):
         What ends the stream early is kept in `failure`, so that the other streams go on.
         """
         del context
-        self._batches = not write_messages
         fast = write_messages and self._takes_fast_road()
         index = 0
         if self.write_disposition == "replace":
             self._stream_version = self._tap.initialized_at // 1000
+        with self.get_record_counter() as counter, self.get_sync_timer(), self._keeping_failure():
+            for page in self.pages():
+                if fast:
+                    frame = Frame(self.stream_maps[0].stream_alias, self._stream_version, page.received)
+                    for records in self._encoded(page, counter):
+                        self._writer.write_lines(frame.wrap(records))
+                    continue
+                for record in self._decoded(page):
+                    self._check_max_record_limit(index)
+                    if write_messages:
+                        self._write_record_message(record)
+                    else:
+                        yield from self._mapped(record)
+                    index += 1
+                    counter.increment()
+            if self._stream_version is not None:
+                self._write_activate_version_message(self._stream_version)
+
+    @contextmanager
+    def _keeping_failure(self) -> Iterator[None]:
+        """Keep what ends the stream early, and give up what is still under way for it."""
+        try:
+            yield
+        except SyncLifecycleSignal:
+            raise  # a dry run has seen enough
+        except Exception as error:  # noqa: BLE001 - the streams after this one may well be sound
+            self._fail(error)
+        finally:
+            if self._walk is not None:
+                self._walk.close()
+
+    def _fail(self, error: Exception) -> None:
+        """Keep why the stream ended early, and say it in one line."""
+        if not isinstance(error, SingerSDKError):
+            self.logger.debug("%s: this is not foreseen.", self.name, exc_info=error)
+            text = " ".join(f"{type(error).__name__}: {error}".split())[:EXCERPT]
+            error = FatalSyncError(f"something unforeseen: {self.connection.key.redact(text)}")
+        self.failure = error
+        self.logger.error("%s: %s", self.name, error)
+
+    def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
+        self._batches = True
+        with self._keeping_failure():
+            super()._sync_batches(batch_config, context)
+
+    def get_batches(
+        self,
+        batch_config: BatchConfig,
+        context: Context | None = None,
+    ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
+        """Yield the encoding and the manifest of one batch after another.
+
+        Raises SyncError where the reading cannot go on; what was read until then is in a batch.
+        """
+        if not self._takes_fast_road() or batch_config.encoding.format != "jsonl":
+            yield from super().get_batches(batch_config, context)
+            return
+        files = BatchFiles(batch_config, f"{self.tap_name}--{self.name}")
+        ended: SingerSDKError | None = None
         with self.get_record_counter() as counter, self.get_sync_timer():
             try:
                 for page in self.pages():
-                    if fast:
-                        counter.increment(self._emit(page))
-                        continue
-                    for record in self._decoded(page):
-                        self._check_max_record_limit(index)
-                        if write_messages:
-                            self._write_record_message(record)
-                        else:
-                            yield record
-                        index += 1
-                        counter.increment()
-                if self._stream_version is not None:
-                    self._write_activate_version_message(self._stream_version)
-            except SyncLifecycleSignal:
-                raise  # a dry run has seen enough
+                    for records in self._encoded(page, counter):
+                        for manifest in files.write(records):
+                            yield batch_config.encoding, manifest
             except SingerSDKError as error:
-                self.failure = error
-                self.logger.error("%s: %s", self.name, error)  # noqa: TRY400 - the text is for users
-            finally:
-                if self._walk is not None:
-                    self._walk.close()
+                ended = error
+            for manifest in files.end():
+                yield batch_config.encoding, manifest
+        if ended is not None:
+            raise ended
 
     def _takes_fast_road(self) -> bool:
         """Tell whether records leave as they came: nothing is to be changed within them."""
@@ -500,30 +562,32 @@ class AnalyticsStream(RESTStream[Token]):
             if fnmatch(self.name, pattern)
         )
 
-    def _emit(self, page: Page) -> int:
-        """Write the records of a page, and return how many those were."""
-        frame = Frame(
-            self.stream_maps[0].stream_alias,
-            version=self._stream_version,
-            received=page.received,
-        )
-        emitted = 0
+    def _mapped(self, record: Record) -> Iterator[Record]:
+        """Yield what leaves of a record, unless a stream map keeps it back.
+
+        Raises FatalSyncError where it leaves under several names, which a batch cannot hold.
+        """
+        if len(self.stream_maps) > 1:
+            msg = "batch_config does not go with more than one stream map for a stream"
+            raise FatalSyncError(msg)
+        for message in self._generate_record_messages(record):
+            yield message.record
+
+    def _encoded(self, page: Page, counter: Counter) -> Iterator[Sequence[Raw | bytes]]:
+        """Yield the wanted records of a page, encoded, some at a time."""
         for start in range(0, len(page.records), CHUNK):
             chunk = page.records[start : start + CHUNK]
             cursors = self.codec.check(chunk)
+            encoded: Sequence[Raw | bytes]
             if cursors is None:
                 # Something in it is not as the schema says: record by record it can be told.
-                for record in self._decoded(replace(page, records=chunk, first=page.first + start)):
-                    self._write_record_message(record)
-                    emitted += 1
-                continue
-            wanted = self.begin().wanted(cursors)
-            if wanted is not None and cursors:
-                chunk = list(compress(chunk, wanted))
-            self._writer.write_lines(self.codec.encode(chunk, frame))
-            emitted += len(chunk)
-        self.state_manager.is_flushed = False
-        return emitted
+                some = replace(page, records=chunk, first=page.first + start)
+                encoded = [encode(mapped) for record in self._decoded(some) for mapped in self._mapped(record)]
+            else:
+                wanted = self.begin().wanted(cursors) if cursors else None
+                encoded = self.codec.encode(chunk if wanted is None else list(compress(chunk, wanted)))
+            counter.increment(len(encoded))
+            yield encoded
 
 
 def _param(value: object) -> object:

@@ -115,8 +115,9 @@ class Connection:
             served = parsedate_to_datetime(date or "").astimezone(UTC)
         except ValueError:
             return
-        # The header tells whole seconds; what a slow answer adds does no harm.
-        self.behind = max(self.behind, datetime.now(UTC) - served - timedelta(seconds=1))
+        # The header tells whole seconds. What that and a slow answer add does no harm: an instant
+        # too early has records read twice, and one too late has them missed.
+        self.behind = max(self.behind, datetime.now(UTC) - served)
 
     def close(self) -> None:
         """Close every connection, and let every thread end."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import decimal
-import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from datetime import datetime
 from functools import reduce
 from operator import attrgetter, or_
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 from singer_sdk.exceptions import DataError
-from singer_sdk.singerlib.encoding import GenericSingerWriter
-from singer_sdk.singerlib.encoding.simple import Message
 
 from tap_analytics.body import Body, UnreadableBodyError
+from tap_analytics.output import encoder as _encoder
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 CHUNK = 1000
 """Records that are encoded and written at a time."""
@@ -36,10 +36,6 @@ _CHECKS: Mapping[str, Any] = {
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _exactly = msgspec.json.Decoder(dict[str, Any], float_hook=decimal.Decimal)
-_encoder = msgspec.json.Encoder(
-    decimal_format="number",
-    enc_hook=lambda value: value.isoformat() if isinstance(value, datetime) else str(value),
-)
 
 
 def _type_of(definition: Mapping[str, Any]) -> object:
@@ -151,6 +147,11 @@ def decode_exactly(record: Raw) -> dict[str, Any]:
         raise RecordError(msg) from None
 
 
+def encode(values: object) -> bytes:
+    """Return JSON that has lost no digit."""
+    return _encoder.encode(values)
+
+
 class Codec:
     """Checks and encodes the records of one stream without taking their values apart.
 
@@ -242,11 +243,11 @@ class Codec:
             told = ", ".join(name if name.isprintable() else ascii(name) for name in sorted(new))
             self._warn(f"The API sends fields that the schema does not have: {told}. They are left out.")
 
-    def encode(self, chunk: Sequence[Raw], frame: Frame) -> bytes:
-        """Return the RECORD lines of records that have been checked."""
-        if self._verbatim:
-            return frame.wrap(chunk)
-        return frame.wrap(_encoder.encode_lines(self._kept.decode(_array(chunk)))[:-1].split(b"\n"))
+    def encode(self, chunk: Sequence[Raw]) -> Sequence[Raw | bytes]:
+        """Return the wanted fields of records that have been checked, encoded."""
+        if self._verbatim or not chunk:
+            return chunk
+        return _encoder.encode_lines(self._kept.decode(_array(chunk)))[:-1].split(b"\n")
 
     def decode(self, record: Raw) -> dict[str, Any]:
         """Return a record as Python values that have lost no digit.
@@ -265,7 +266,7 @@ class Codec:
 class Frame:
     """What stands before and behind each record of a page in its RECORD line."""
 
-    def __init__(self, stream: str, *, version: int | None, received: datetime) -> None:
+    def __init__(self, stream: str, version: int | None, received: datetime) -> None:
         before = {"type": "RECORD", "stream": stream}
         after = {"version": version} if version is not None else {}
         self._before = _encoder.encode(before)[:-1] + b',"record":'
@@ -276,37 +277,3 @@ class Frame:
         if not records:
             return b""
         return self._before + (self._after + self._before).join(records) + self._after
-
-
-class LineWriter(GenericSingerWriter[bytes, Message]):
-    """Writes messages to standard output, each line whole, whatever signal comes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._writing = False
-        self._stop: Callable[[], None] | None = None
-
-    def serialize_message(self, message: Message) -> bytes:
-        """Return a message as a line of JSON that has lost no digit."""
-        return _encoder.encode(message.to_dict()) + b"\n"
-
-    def write_message(self, message: Message) -> None:
-        """Write a message."""
-        self.write_lines(self.serialize_message(message))
-
-    def write_lines(self, lines: bytes) -> None:
-        """Write encoded lines."""
-        self._writing = True
-        try:
-            sys.stdout.buffer.write(lines)
-            sys.stdout.flush()
-        finally:
-            self._writing = False
-        if self._stop is not None:
-            self._stop()
-
-    def stop(self, leave: Callable[[], None]) -> None:
-        """Leave now, or as soon as the line that is being written is whole."""
-        self._stop = leave
-        if not self._writing:
-            leave()

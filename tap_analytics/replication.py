@@ -132,7 +132,7 @@ class BackfillReading(Reading):
         if not self.slices:
             when = format_instant(self._began)
             note = f"The backfill that began {when} is complete; to read it all again, run with --full-refresh."
-            self.notes = (note,)
+            self.notes = (note if known else f"start_date {_named(self._start)} is yet to come: nothing is read.",)
 
     @classmethod
     def began(cls, state: State) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from inspect import getattr_static
 from itertools import chain
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 Words = Mapping[str, Any]
 Shipped = Mapping[str, type[AnalyticsStream]]
+
+_WITH_HOST = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)?//")
 
 
 class DeclaredStream(AnalyticsStream):
@@ -152,7 +155,8 @@ def _paginator(words: str | Words) -> Paginator:
 def _relative(path: str, config: Words) -> str:
     """Return a path relative to the base URL, which it may repeat."""
     base = str(config.get("base_url", "")).rstrip("/")
-    return path.removeprefix(base) if "://" in path else path
+    below = path.removeprefix(base)
+    return below if below.startswith("/") and _WITH_HOST.match(path) else path
 
 
 def _shipped_schema(base: type[AnalyticsStream]) -> dict[str, Any]:
@@ -216,9 +220,8 @@ def _contradictions(resource: Words, place: str, config: Words, shipped: Shipped
     path = facts.get("path", getattr(base, "path", None))
     if path is None:
         yield f"{place}.endpoint.path: is missing"
-    elif "://" in resource["endpoint"].get("path", "") and not path.startswith("/"):
-        told = resource["endpoint"]["path"]
-        yield f"{place}.endpoint.path: {told!r} is not below base_url; it must be a path such as /v1/resource"
+    elif _WITH_HOST.match(path):
+        yield f"{place}.endpoint.path: {path!r} is not below base_url; it must be a path such as /v1/resource"
     keys = facts.get("primary_keys", base.primary_keys)
     replication = facts.get("replication", base.replication)
     disposition = facts["write_disposition"]
