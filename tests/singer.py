@@ -22,7 +22,7 @@ import jsonschema
 from tests.warm import Forked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 Record = dict[str, Any]
 State = dict[str, Any]
@@ -200,6 +200,7 @@ def check_messages(lines: Iterable[str], *, key: str | None = None, aside: State
     the key is nowhere.
     """
     messages: list[dict[str, Any]] = []
+    given = list(_values(aside or {}))
     validators: dict[str, _Validator] = {}
     bookmarks: dict[tuple[str, str], datetime | date] = {}
     for number, line in enumerate(lines, 1):
@@ -215,7 +216,7 @@ def check_messages(lines: Iterable[str], *, key: str | None = None, aside: State
             case "BATCH" | "ACTIVATE_VERSION":
                 assert message["stream"] in validators, f"line {number}: a message before its schema: {line}"
             case "STATE":
-                _check_bookmarks(message["value"], (aside or {}).get("bookmarks", {}), bookmarks, number)
+                _check_bookmarks(message["value"], given, bookmarks, number)
             case other:
                 raise AssertionError(f"line {number}: no Singer message has the type {other!r}: {line}")  # noqa: EM102, TRY003
         messages.append(message)
@@ -314,17 +315,33 @@ def _read(read: Callable[[str], object], value: object) -> object:
         return None  # of a state that was given, and is no state of the tap's
 
 
+def _values(state: State) -> Iterator[tuple[str, str, object]]:
+    """Yield the bookmarks of a state, which need not be one of the tap's."""
+    bookmarks = state.get("bookmarks")
+    for stream, bookmark in bookmarks.items() if isinstance(bookmarks, dict) else ():
+        for name, value in bookmark.items() if isinstance(bookmark, dict) else ():
+            yield stream, name, value
+
+
 def _check_bookmarks(
-    state: State, aside: Mapping[str, Any], seen: dict[tuple[str, str], datetime | date], number: int
+    state: State,
+    aside: Sequence[tuple[str, str, object]],
+    seen: dict[tuple[str, str], datetime | date],
+    number: int,
 ) -> None:
-    for stream, bookmark in state.get("bookmarks", {}).items():
-        for name, read in (("replication_key_value", instant), ("backfill_until", date.fromisoformat)):
-            if bookmark.get(name) is None:
-                assert (stream, name) not in seen, f"line {number}: the state of {stream} loses its {name}"
-                continue
-            value: Any = _read(read, bookmark[name])
-            if value is None or bookmark[name] == aside.get(stream, {}).get(name):
-                continue
+    for stream, name, kept in _values(state):
+        if name not in _ADVANCING or (stream, name, kept) in aside:
+            continue
+        value: Any = _read(_ADVANCING[name], kept)
+        if value is not None:
             before: Any = seen.setdefault((stream, name), value)
             assert value >= before, f"line {number}: {name} of {stream} goes back from {before} to {value}"
             seen[stream, name] = value
+    for stream, name in seen:
+        assert name in state["bookmarks"].get(stream, {}), f"line {number}: the state of {stream} loses its {name}"
+
+
+_ADVANCING: dict[str, Callable[[str], object]] = {
+    "replication_key_value": instant,
+    "backfill_until": date.fromisoformat,
+}

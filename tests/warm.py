@@ -71,9 +71,12 @@ def _ask(**question: object) -> dict[str, Any]:
     server = _server()
     assert server.stdin is not None
     assert server.stdout is not None
-    server.stdin.write(json.dumps(question) + "\n")
-    server.stdin.flush()
-    answer: dict[str, Any] = json.loads(server.stdout.readline())
+    with contextlib.suppress(BrokenPipeError):
+        server.stdin.write(json.dumps(question) + "\n")
+        server.stdin.flush()
+    line = server.stdout.readline()
+    assert line, "the process that starts the tap has ended; what it said of that is in the output"
+    answer: dict[str, Any] = json.loads(line)
     return answer
 
 
