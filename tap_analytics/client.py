@@ -329,6 +329,7 @@ class AnalyticsStream(RESTStream[Token]):
         return Terms(
             began=self._began,
             start_date=parse_instant(self.config.get("start_date") or ""),
+            end_date=parse_instant(self.config.get("end_date") or ""),
             lookback=timedelta(days=self.config["lookback_days"]),
             window_days=self.config["window_days"],
             backfill_began=backfill_began,

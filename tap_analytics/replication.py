@@ -31,6 +31,7 @@ class Terms:
 
     began: datetime
     start_date: datetime | None = None
+    end_date: datetime | None = None
     lookback: timedelta = timedelta(days=1)
     window_days: int = 30
     backfill_began: datetime | None = None
@@ -114,11 +115,13 @@ class BackfillReading(Reading):
     BEGAN: ClassVar[str] = "backfill_began"
     START: ClassVar[str] = "backfill_start"
     UNTIL: ClassVar[str] = "backfill_until"
+    END: ClassVar[str] = "backfill_end"
     COMPLETED: ClassVar[str] = "backfill_completed"
 
     def __init__(self, state: State, terms: Terms) -> None:
         super().__init__()
         self._start = day(terms.start_date)
+        self._end = day(terms.end_date)
         began = self.began(state)
         known = began is not None
         if known and not self._covers(state):
@@ -147,13 +150,15 @@ class BackfillReading(Reading):
 
     def _slices(self, state: State, terms: Terms) -> Sequence[Slice]:
         if state.get(self.COMPLETED) is True:
-            return ()
+            end = _date(state, self.END)
+            if end is None or (self._end is not None and self._end <= end):
+                return ()
         start = _date(state, self.UNTIL) or self._start
         if start is None:
             return (Everything(),)
         # A day more than today: a server whose clock is ahead may already be there.
-        end = terms.began.date() + timedelta(days=2)
-        return windows(start, end, terms.window_days, "CREATED")
+        tomorrow = terms.began.date() + timedelta(days=2)
+        return windows(start, min(self._end or tomorrow, tomorrow), terms.window_days, "CREATED")
 
     def state_after(self, part: Slice, *, limit: datetime) -> State:
         """Return how far the backfill has come.
@@ -164,7 +169,9 @@ class BackfillReading(Reading):
         noted: State = {
             self.BEGAN: format_instant(min(self._began, limit, self._newest or limit)),
             self.START: self._start.isoformat() if self._start else None,
-            self.COMPLETED: part == self.slices[-1],
+            self.END: self._end.isoformat() if self._end else None,
+            # A backfill up to a day that is yet to come goes on in later runs.
+            self.COMPLETED: part == self.slices[-1] and (self._end is None or self._end <= limit.date()),
         }
         if isinstance(part, Window):
             # What is created later on the day of the sync is the tail's; so that the tail may

@@ -114,9 +114,21 @@ def _start_date(value: str, config: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _end_date(value: str, config: Mapping[str, Any]) -> str | None:
+    if problem := _start_date(value, config):
+        return problem
+    start, end = parse_instant(str(config.get("start_date"))), parse_instant(value)
+    if start is None:
+        return "needs a start_date"
+    if end is not None and end.date() <= start.date():
+        return f"{value!r} is no day after start_date, {config['start_date']!r}"
+    return None
+
+
 _CHECKS = {
     "base_url": _base_url,
     "api_key": _api_key,
     "auth_name": _auth_name,
     "start_date": _start_date,
+    "end_date": _end_date,
 }

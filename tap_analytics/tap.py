@@ -81,6 +81,12 @@ class TapAnalytics(AnalyticsTap):
             description="Date or date-time from which on transactional data is read; without it, all of it.",
         ),
         th.Property(
+            "end_date",
+            th.StringType,
+            title="End date",
+            description="Date or date-time whose day (UTC) the backfill ends before; without it, the backfill is up to date.",
+        ),
+        th.Property(
             "lookback_days",
             th.IntegerType(minimum=0, maximum=36_500),
             default=1,
