@@ -1,0 +1,235 @@
+"""Schemas that are found in the records themselves."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, timedelta, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import hypothesis
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from singer_sdk.exceptions import DiscoveryError
+
+from sandbox import Fault
+from tap_analytics.inference import infer
+from tests.singer import run_tap
+from tests.test_resources import keys, put, resource
+
+if TYPE_CHECKING:
+    from sandbox import Sandbox
+
+Words = dict[str, Any]
+
+FEW = hypothesis.settings(max_examples=50, deadline=None)
+ZONES = st.sampled_from([UTC, timezone(timedelta(hours=-3, minutes=-30))])
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.decimals(allow_nan=False, allow_infinity=False),
+    st.text(max_size=5),
+    st.dates().map(str),
+    st.datetimes(timezones=ZONES).map(lambda found: found.isoformat()),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=2), inner, max_size=3),
+    max_leaves=6,
+)
+RECORDS = st.lists(
+    st.builds(
+        lambda key, rest: rest | {"id": key},
+        st.integers() | st.text(),
+        st.dictionaries(st.sampled_from(["a", "b", "a b", "ü", '"', ""]), VALUES),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def found(*values: object) -> Any:  # noqa: ANN401 - a JSON Schema
+    """Return the schema of a field that has some values."""
+    return infer([{"id": 1, "field": value} for value in values], keys=["id"])["properties"]["field"]
+
+
+# What is found
+
+
+@given(records=RECORDS)
+@FEW
+def test_every_record_is_valid_under_its_schema(records: list[Words]) -> None:
+    schema = infer(records, keys=["id"])
+    validator = jsonschema.Draft7Validator(schema, format_checker=jsonschema.Draft7Validator.FORMAT_CHECKER)
+    validator.check_schema(schema)
+    for record in records:
+        validator.validate(record)
+
+
+@given(records=RECORDS)
+@FEW
+def test_the_order_of_the_records_does_not_matter(records: list[Words]) -> None:
+    assert infer(records, keys=["id"]) == infer(records[::-1], keys=["id"])
+
+
+@given(records=RECORDS)
+@FEW
+def test_everything_may_be_null_but_the_key(records: list[Words]) -> None:
+    schema = infer(records, keys=["id"])
+    assert schema["required"] == ["id"]
+    for name, definition in schema["properties"].items():
+        assert ("null" in definition["type"]) is (name != "id")
+
+
+@pytest.mark.parametrize(
+    ("values", "schema"),
+    [
+        (["x"], {"type": ["string", "null"]}),
+        ([True, None], {"type": ["boolean", "null"]}),
+        ([1, 2], {"type": ["integer", "null"]}),
+        ([1, Decimal("2.5")], {"type": ["number", "null"]}),
+        ([1, "2"], {"type": ["string", "integer", "null"]}),
+        ([None, None], {"type": ["string", "null"]}),
+        (["2026-01-31T10:00:00Z", None], {"type": ["string", "null"], "format": "date-time"}),
+        (["2026-01-31T10:00:00.123456789+01:00"], {"type": ["string", "null"], "format": "date-time"}),
+        (["2026-01-31"], {"type": ["string", "null"], "format": "date"}),
+        (["2026-01-31", "2026-01-31T10:00:00Z"], {"type": ["string", "null"]}),
+        (["2026-01-31T10:00:00Z", ""], {"type": ["string", "null"]}),
+        (["2026-13-31T10:00:00Z"], {"type": ["string", "null"]}),
+        (["2026-01-31T10:00:00"], {"type": ["string", "null"]}),
+        (["20260131"], {"type": ["string", "null"]}),
+        (
+            [["a", None], []],
+            {"type": ["array", "null"], "items": {"type": ["string", "null"]}},
+        ),
+        (
+            [{"b": 1}, {"c": {"d": [1, Decimal("0.5")]}}],
+            {
+                "type": ["object", "null"],
+                "additionalProperties": True,
+                "properties": {
+                    "b": {"type": ["integer", "null"]},
+                    "c": {
+                        "type": ["object", "null"],
+                        "additionalProperties": True,
+                        "properties": {"d": {"type": ["array", "null"], "items": {"type": ["number", "null"]}}},
+                    },
+                },
+            },
+        ),
+        ([{}, 1], {"type": ["object", "integer", "null"]}),
+    ],
+    ids=str,
+)
+def test_what_values_show(values: list[object], schema: Words) -> None:
+    assert found(*values) == schema
+
+
+def test_no_record_has_the_key() -> None:
+    with pytest.raises(DiscoveryError, match="no record has the primary key id; they have a"):
+        infer([{"a": 1}], keys=["id"])
+
+
+def test_records_nested_too_deeply() -> None:
+    record: Any = []
+    for _ in range(3000):
+        record = [record]
+    with pytest.raises(DiscoveryError, match="declare a schema"):
+        infer([{"a": record}], keys=[])
+
+
+# How it is found
+
+
+def test_discovery_shows_what_the_records_have(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox, {"id": "1", "n": 1, "tags": ["a"]}, {"id": "2", "n": 2.5, "at": "2026-01-31T10:00:00Z"})
+    run = run_tap(config | {"resources": [resource()]}, args=["--discover"])
+    (stream,) = json.loads(run.stdout)["streams"]
+    assert stream["key_properties"] == ["id"]
+    assert stream["schema"] == {
+        "type": "object",
+        "required": ["id"],
+        "properties": {
+            "id": {"type": "string"},
+            "n": {"type": ["number", "null"]},
+            "tags": {"type": ["array", "null"], "items": {"type": ["string", "null"]}},
+            "at": {"type": ["string", "null"], "format": "date-time"},
+        },
+    }
+
+
+def test_nested_fields_that_the_sample_did_not_show_are_kept(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox, *({"id": str(n), "of": {"a": n}} for n in range(1000)), {"id": "last", "of": {"a": 1, "b": [2]}})
+    run = run_tap(config | {"resources": [resource(limit=1000)]})
+    assert run.records["things"][-1] == {"id": "last", "of": {"a": 1, "b": [2]}}
+    assert len(run.records["things"]) == 1001
+
+
+def test_fields_that_the_sample_did_not_show_are_told(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox, *({"id": str(n)} for n in range(1000)), {"id": "last", "late": 1})
+    run = run_tap(config | {"resources": [resource(limit=1000)]})
+    assert run.said("WARNING", "things", "late")
+    assert len(run.records["things"]) == 1001
+
+
+def test_a_sample_is_the_first_pages(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox, *({"id": str(n)} for n in range(5000)))
+    run = run_tap(config | {"resources": [resource(limit=100)]}, args=["--discover"])
+    assert run.returncode == 0
+    assert len(sandbox.requests) <= 13
+    assert {request.params["limit"] for request in sandbox.requests} == {"100"}
+
+
+def test_with_a_catalog_nothing_is_sampled(sandbox: Sandbox, config: Words) -> None:
+    config |= {"resources": [resource(limit=100), resource("left_out", path="/v1/nowhere")]}
+    schema = {"type": "object", "properties": {"id": {"type": "string"}}}
+    metadata = [{"breadcrumb": [], "metadata": {"selected": True}}]
+    entry = {"tap_stream_id": "things", "schema": schema, "key_properties": ["id"], "metadata": metadata}
+    run = run_tap(config, catalog={"streams": [entry]})
+    assert run.returncode == 0, run.stderr
+    assert keys(run.records["things"]) == [record["id"] for record in sandbox.world.records("resource")]
+    # A page, and the one after it that shows that there is no more.
+    assert [request.params["offset"] for request in sandbox.requests] == ["0", "29"]
+
+
+def test_an_empty_sample_asks_for_a_schema(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox)
+    run = run_tap(config | {"resources": [resource(), "workers"]})
+    assert run.returncode == 1
+    assert run.said("ERROR", "Failed: things", "no record", "declare a schema")
+    assert len(run.records["workers"]) == 12
+
+
+def test_an_empty_resource_with_a_schema_is_no_error(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox)
+    run = run_tap(config | {"resources": [resource(schema={"properties": {"id": {"type": "string"}}})]})
+    assert run.returncode == 0
+    assert run.records["things"] == []
+
+
+@pytest.mark.parametrize("body", [b'{"data":[1,2]}', b'{"data":["x"]}', b"[]", b"nothing", b'{"data":7}'])
+def test_a_sample_that_fails_stops_no_other_stream(sandbox: Sandbox, config: Words, body: bytes) -> None:
+    sandbox.misbehave(Fault("body", path="/v1/resource", body=body, times=None))
+    run = run_tap(config | {"resources": [resource(), "workers"]})
+    assert run.returncode == 1
+    assert run.said("Failed: things", "no schema can be inferred")
+    assert len(run.records["workers"]) == 12
+    assert "Traceback" not in run.stderr
+
+
+def test_a_sample_is_tried_again(sandbox: Sandbox, config: Words) -> None:
+    sandbox.misbehave(Fault("status", path="/v1/resource", status=503, times=2))
+    run = run_tap(config | {"resources": [resource()]}, args=["--discover"])
+    assert run.returncode == 0
+    assert json.loads(run.stdout)["streams"]
+
+
+def test_discovery_that_fails_prints_no_catalog(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox)
+    run = run_tap(config | {"resources": [resource(), "workers"]}, args=["--discover"])
+    assert run.returncode == 1
+    assert not run.stdout
+    assert run.said("Failed: things")
