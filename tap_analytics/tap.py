@@ -84,7 +84,7 @@ class TapAnalytics(AnalyticsTap):
             "end_date",
             th.StringType,
             title="End date",
-            description="Date or date-time whose day (UTC) the backfill ends before; without it, the backfill is up to date.",
+            description="Date or date-time before whose day (UTC) the backfill ends; without it, it goes up to now.",
         ),
         th.Property(
             "lookback_days",
