@@ -13,6 +13,7 @@ from msgspec import UNSET, Raw, UnsetType
 from singer_sdk.exceptions import DataError
 
 from tap_analytics.body import Body, UnreadableBodyError
+from tap_analytics.drift import Mender, NoPlaceError, is_judged_by_shape
 from tap_analytics.output import encoder as _encoder
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def _type_of(definition: Mapping[str, Any]) -> object:
     types = [_CHECKS[kind] for kind in kinds if kind in _CHECKS]
     if len(types) < len(kinds) or not kinds:
         return Raw
-    if "array" in kinds and (item := _type_of(definition.get("items", {}))) is not Raw:
+    items = definition.get("items")
+    if "array" in kinds and isinstance(items, Mapping) and (item := _type_of(items)) is not Raw:
         types[kinds.index("array")] = list[item]  # type: ignore[valid-type] # made here
     return reduce(or_, types)
 
@@ -169,10 +171,13 @@ class Codec:
         warn: Callable[[str], None],
     ) -> None:
         self._types = {name: _type_of(definition) for name, definition in schema["properties"].items()}
-        self.is_flat = all(map(_speakable, self._types)) and not any(
-            _has_properties(definition) for definition in schema["properties"].values()
+        self.is_flat = all(map(_speakable, self._types)) and all(
+            is_judged_by_shape(definition) and not _has_properties(definition)
+            for definition in schema["properties"].values()
         )
-        """Whether there is nothing to leave out or to check below the fields of a record."""
+        """Whether there is nothing to check but the types of fields, and nothing to leave out below them."""
+        self._mender = Mender(schema, warn)
+        self._required = [name for name in schema.get("required", ()) if name in self._types]
         self._selected = selected
         self._keys = tuple(keys)
         self._cursor = cursor
@@ -185,7 +190,8 @@ class Codec:
     def _compile(self) -> None:
         """Make the decoder that finds whatever is not as the schema says."""
         types = self._types | dict.fromkeys(filter(_speakable, self._unknown), Raw)
-        required = {name: _without_null(types[name]) for name in self._keys}
+        required = {name: types[name] for name in self._required}
+        required |= {name: _without_null(types[name]) for name in self._keys}
         optional = {name: kind | UnsetType for name, kind in types.items() if name not in required}
         row = _struct(required | optional, closed=True)
         self._strict = _list_decoder(row)
@@ -252,7 +258,7 @@ class Codec:
     def decode(self, record: Raw) -> dict[str, Any]:
         """Return a record as Python values that have lost no digit.
 
-        Raises RecordError where it is no object or has no key.
+        Raises RecordError where it is no object, has no key, or cannot be as the schema says.
         """
         values = decode_exactly(record)
         for key in self._keys:
@@ -260,7 +266,10 @@ class Codec:
                 msg = f"has no {key}, which is its key"
                 raise RecordError(msg)
         self.warn_of_unknown(values.keys() - self._types.keys())
-        return {name: value for name, value in values.items() if name in self._types}
+        try:
+            return self._mender.mend({name: value for name, value in values.items() if name in self._types})
+        except NoPlaceError as error:
+            raise RecordError(str(error)) from None
 
 
 class Frame:
