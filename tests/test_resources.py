@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,38 +15,20 @@ from tests.singer import PREFIX, Run, exact, run_tap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 Words = dict[str, Any]
 
-PATHS = {
-    "clients": "master/client",
-    "locations": "master/locations",
-    "rows": "master/rows",
-    "users": "master/users",
-    "workers": "master/workers",
-    "worker_groups": "master/workergroups",
-    "tasks": "master/tasks",
-    "task_groups": "master/taskgroups",
-    "labels": "master/labels",
-    "varieties": "master/varieties",
-    "registrations_initial": "transactional/registrations",
-    "registrations_incremental": "transactional/registrations",
-    "sessions_initial": "transactional/sessions",
-    "sessions_incremental": "transactional/sessions",
-}
-DEFAULTS = {"primary_key": "id", "write_disposition": "merge"}
-RESTATED = [
-    {
-        "name": name,
-        "endpoint": {
-            "path": f"/v1/{path}",
-            "data_selector": "data",
-            "paginator": {"type": "offset", "limit": 10000} if name.endswith("_initial") else {"type": "single_page"},
-        },
-    }
-    for name, path in PATHS.items()
-]
+
+def example(name: str) -> Words:
+    """Return a configuration that the guide to declared resources shows."""
+    file = Path(__file__).parents[1] / "docs" / "examples" / f"{name}.json"
+    found: Words = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+DEFAULTS: Words = example("analytics")["resource_defaults"]
+RESTATED: list[Words] = example("analytics")["resources"]
+PATHS = {entry["name"]: entry["endpoint"]["path"].removeprefix("/v1/") for entry in RESTATED}
 
 
 def resource(name: str = "things", *, limit: int = 10, **words: object) -> Words:
@@ -112,19 +95,8 @@ def test_a_restated_stream_goes_on_from_the_state_of_the_shipped_one(sandbox: Sa
 
 
 def test_the_generic_resource_with_the_key_in_the_query() -> None:
-    handler = {"retry_on_status_codes": [429, 500, 502, 503, 504], "max_retries": 3, "backoff_factor": 0}
-    declared = {
-        "name": "resource_name",
-        "endpoint": {
-            "path": "/v1/resource",
-            "data_selector": "data",
-            "paginator": {"type": "offset", "limit": 100},
-            "error_handler": handler,
-        },
-    }
     with Sandbox(auth_location="query", resources=250) as sandbox:
-        config = settings(sandbox, auth_location="query", resource_defaults=DEFAULTS, resources=[declared])
-        run = run_tap(config)
+        run = run_tap(example("generic") | settings(sandbox))
         assert run.returncode == 0, run.stderr
         assert not run.problems
         assert exact(run.records["resource_name"]) == exact(sandbox.world.records("resource"))
