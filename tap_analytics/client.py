@@ -579,14 +579,15 @@ class AnalyticsStream(RESTStream[Token]):
         for start in range(0, len(page.records), CHUNK):
             chunk = page.records[start : start + CHUNK]
             cursors = self.codec.check(chunk)
-            encoded: Sequence[Raw | bytes]
             if cursors is None:
                 # Something in it is not as the schema says: record by record it can be told.
-                some = replace(page, records=chunk, first=page.first + start)
-                encoded = [encode(mapped) for record in self._decoded(some) for mapped in self._mapped(record)]
-            else:
-                wanted = self.begin().wanted(cursors) if cursors else None
-                encoded = self.codec.encode(chunk if wanted is None else list(compress(chunk, wanted)))
+                for record in self._decoded(replace(page, records=chunk, first=page.first + start)):
+                    for mapped in self._mapped(record):
+                        counter.increment()
+                        yield (encode(mapped),)
+                continue
+            wanted = self.begin().wanted(cursors) if cursors else None
+            encoded = self.codec.encode(chunk if wanted is None else list(compress(chunk, wanted)))
             counter.increment(len(encoded))
             yield encoded
 

@@ -183,9 +183,12 @@ class Codec:
         self._cursor = cursor
         self._warn = warn
         self._unknown: set[str] = set()
-        self._key_decoder = msgspec.json.Decoder(_struct(dict.fromkeys(keys, Raw | UnsetType)))
-        self._kept = _list_decoder(_struct(dict.fromkeys(selected, Raw | UnsetType)))
-        self._compile()
+        # A whole record tells itself apart where no decoder can find its key.
+        named = keys if all(map(_speakable, keys)) else ()
+        self._key_decoder = msgspec.json.Decoder(_struct(dict.fromkeys(named, Raw | UnsetType))) if named else None
+        if self.is_flat:
+            self._kept = _list_decoder(_struct(dict.fromkeys(selected, Raw | UnsetType)))
+            self._compile()
 
     def _compile(self) -> None:
         """Make the decoder that finds whatever is not as the schema says."""
@@ -201,6 +204,8 @@ class Codec:
 
     def key_of(self, record: Raw) -> Hashable:
         """Return what tells a record from the others of its stream."""
+        if self._key_decoder is None:
+            return bytes(record)
         try:
             row = self._key_decoder.decode(record)
             return tuple(bytes(value) for value in msgspec.structs.astuple(row))

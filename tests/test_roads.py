@@ -1,0 +1,165 @@
+"""Records leave by two roads, as the bytes they came in or through the SDK: both say the same."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from singer_sdk import Stream, Tap
+from singer_sdk.mapper import StreamMap
+from singer_sdk.streams.rest import RESTStream
+
+from sandbox import Fault, Sandbox
+from tap_analytics.tap import TapAnalytics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+THROUGH_THE_SDK = {"stream_maps": {"*": {"__filter__": "True"}}}
+"""A stream map that changes nothing, but that only the SDK can apply."""
+
+NAMES = st.sampled_from(["a", "b c", "ë", "_x", "UPPER", "type", "f0", 'quo"te', "back\\slash", "tab\tname", ""])
+STRINGS = st.text(max_size=8)
+NUMBERS = st.one_of(
+    st.integers().map(str),
+    st.decimals(allow_nan=False, allow_infinity=False).map(str),
+    st.sampled_from(["-0", "-0.0", "1.0", "1e5", "1E400", "12345678901234567890.123456789", "1" * 40]),
+)
+
+
+def text_of(value: str, *, ascii_only: bool) -> str:
+    return json.dumps(value, ensure_ascii=ascii_only)
+
+
+SCALARS = {
+    "string": st.builds(lambda value, plain: text_of(value, ascii_only=plain), STRINGS, plain=st.booleans()),
+    "integer": st.integers().map(str),
+    "number": NUMBERS,
+    "boolean": st.sampled_from(["true", "false"]),
+}
+STRINGS_IN_ARRAY = st.lists(SCALARS["string"], max_size=3).map(lambda items: f"[{', '.join(items)}]")
+OBJECTS = st.dictionaries(NAMES, st.one_of(*SCALARS.values()), max_size=3).map(
+    lambda held: "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in held.items()) + "}",
+)
+KINDS: dict[str, tuple[dict[str, Any], st.SearchStrategy[str]]] = {
+    **{kind: ({"type": [kind, "null"]}, texts) for kind, texts in SCALARS.items()},
+    "strings": ({"type": ["array", "null"], "items": {"type": "string"}}, STRINGS_IN_ARRAY),
+    "object": ({"type": ["object", "null"]}, OBJECTS),
+    "record": (
+        {"type": ["object", "null"], "properties": {"a": {"type": ["string", "null"]}}, "additionalProperties": True},
+        OBJECTS,
+    ),
+}
+ANYTHING = st.one_of(*(texts for _, texts in KINDS.values()), st.just("null"))
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[dict[str, Any], set[str], str]:
+    """Return a schema, the fields of it that are selected, and a body that mostly fits it."""
+    kinds = draw(st.dictionaries(NAMES, st.sampled_from(sorted(KINDS)), max_size=5))
+    schema = {name: KINDS[kind][0] for name, kind in kinds.items()} | {"id": {"type": "string"}}
+    selected = draw(st.sets(st.sampled_from(sorted(schema)))) | {"id"}
+    pretty = draw(st.booleans())
+    records = []
+    for number in range(draw(st.integers(0, 4))):
+        fields = {"id": json.dumps(f"key {number}")}
+        for name, kind in kinds.items():
+            how = draw(st.integers(0, 9))
+            if how:  # else the field is missing
+                fields[name] = draw({1: st.just("null"), 2: ANYTHING}.get(how, KINDS[kind][1]))
+        if draw(st.integers(0, 4)) == 0:
+            fields[draw(st.sampled_from(["new", "newer", 'new"est']))] = draw(ANYTHING)
+        if draw(st.integers(0, 15)) == 0:
+            fields["id"] = draw(st.sampled_from(["null", "[]", "7"]))
+        gap = "\n  " if pretty else ""
+        records.append("{" + gap + f",{gap}".join(f"{json.dumps(name)}:{text}" for name, text in fields.items()) + "}")
+    return schema, selected, '{"data": [' + ", ".join(records) + "]}"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(days=1, registrations=1, sessions=1) as running:
+        yield running
+
+
+def messages(sandbox: Sandbox, schema: dict[str, Any], selected: set[str], **others: object) -> list[dict[str, Any]]:
+    """Return the messages of one sync, without what tells the time, and whether it failed."""
+    resource = {
+        "name": "things",
+        "primary_key": "id",
+        "schema": {"type": "object", "properties": schema},
+        "endpoint": {"path": "/v1/resource", "paginator": "single_page"},
+    }
+    config: dict[str, Any] = {
+        "base_url": sandbox.url,
+        "api_key": sandbox.api_key,
+        "max_retries": 0,
+        "resources": [resource],
+        **others,
+    }
+    fields = [
+        {"breadcrumb": ["properties", name], "metadata": {"inclusion": "available", "selected": name in selected}}
+        for name in schema
+    ]
+    catalog = {
+        "streams": [
+            {
+                "tap_stream_id": "things",
+                "stream": "things",
+                "key_properties": ["id"],
+                "schema": {"type": "object", "properties": schema},
+                "metadata": [{"breadcrumb": [], "metadata": {"selected": True}}, *fields],
+            },
+        ],
+    }
+    output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with contextlib.redirect_stdout(output):
+        tap = TapAnalytics(config=config, catalog=catalog)
+        tap.sync_all()
+        tap.connection.close()
+    output.seek(0)
+    found = [json.loads(line, parse_float=Decimal) for line in output]
+    for message in found:
+        message.pop("time_extracted", None)
+    return [*[message for message in found if message["type"] != "STATE"], {"failed": tap.failures}]
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(streams())
+def test_both_roads_say_the_same(sandbox: Sandbox, stream: tuple[dict[str, Any], set[str], str]) -> None:
+    schema, selected, body = stream
+    sandbox.behave()
+    sandbox.misbehave(Fault("body", body=body.encode(), times=None))
+    logging.disable()
+    try:
+        raw = messages(sandbox, schema, selected)
+        through_the_sdk = messages(sandbox, schema, selected, **THROUGH_THE_SDK)
+    finally:
+        logging.disable(logging.NOTSET)
+    assert raw == through_the_sdk
+
+
+@pytest.mark.parametrize(
+    ("owner", "names"),
+    [
+        (
+            Stream,
+            "_generate_record_messages _sync_batches _sync_records _write_activate_version_message "
+            "_write_record_message _write_state_message _check_max_record_limit",
+        ),
+        (RESTStream, "_write_request_duration_log build_prepared_request"),
+        (Tap, "_handle_termination _validate_config _env_var_prefix"),
+        (StreamMap, "flattening_enabled"),
+    ],
+)
+def test_the_sdk_still_has_the_private_names_that_the_tap_touches(owner: type, names: str) -> None:
+    missing = [name for name in names.split() if name not in dir(owner)]
+    assert not missing, f"this version of singer-sdk has moved {owner.__name__}: {', '.join(missing)}"
