@@ -152,8 +152,10 @@ def test_both_roads_say_the_same(sandbox: Sandbox, stream: tuple[dict[str, Any],
     [
         (
             Stream,
-            "_generate_record_messages _sync_batches _sync_records _write_activate_version_message "
-            "_write_record_message _write_state_message _check_max_record_limit",
+            (
+                "_generate_record_messages _sync_batches _sync_records _write_activate_version_message "
+                "_write_record_message _write_state_message _check_max_record_limit"
+            ),
         ),
         (RESTStream, "_write_request_duration_log build_prepared_request"),
         (Tap, "_handle_termination _validate_config _env_var_prefix"),
