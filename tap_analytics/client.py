@@ -10,7 +10,6 @@ from email.utils import parsedate_to_datetime
 from fnmatch import fnmatch
 from http import HTTPStatus
 from itertools import compress, count, islice
-from math import isfinite
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
@@ -87,6 +86,9 @@ Token = tuple[Slice, int]
 
 LONGEST_RETRY_AFTER = 300.0
 """Seconds that a server's `Retry-After` can make the tap wait at the most."""
+
+ETERNITY = 1e9
+"""Seconds beyond which it does not matter how many are asked for."""
 
 SAMPLE = 1000
 """Records that a schema is inferred from at the most."""
@@ -607,11 +609,11 @@ def _quote(body: bytes) -> str:
 def _seconds(asked: str, served: str | None) -> float:
     """Return the seconds that a `Retry-After` names, as a number or a date; 0 where it is neither."""
     try:
-        seconds = float(asked)
-    except ValueError:
-        try:
-            now = parsedate_to_datetime(served) if served else datetime.now(UTC)
-            seconds = (parsedate_to_datetime(asked) - now).total_seconds()
-        except (ValueError, TypeError):
-            return 0.0
-    return max(seconds, 0.0) if isfinite(seconds) else 0.0
+        if asked.strip()[:1].isdigit():
+            # There may well be too many digits for a float.
+            return min(float(asked), ETERNITY)
+        now = parsedate_to_datetime(served) if served else datetime.now(UTC)
+        seconds = (parsedate_to_datetime(asked) - now).total_seconds()
+    except (ValueError, TypeError):
+        return 0.0
+    return max(seconds, 0.0)

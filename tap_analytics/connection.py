@@ -26,7 +26,7 @@ REDIRECTS = 5
 """Redirects in a row that are followed."""
 
 
-ERROR_PATIENCE = 5.0
+ERROR_PATIENCE = 2.0
 """Seconds that the body of an error is waited for at the most."""
 
 

@@ -130,6 +130,11 @@ class Started:
         """What has been written to standard output so far, whole lines only."""
         return self._stdout.read_bytes().decode().split("\n")[:-1]
 
+    @property
+    def log(self) -> str:
+        """What has been written to standard error so far."""
+        return self._stderr.read_text(encoding="utf-8", errors="replace")
+
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send the run a signal, if it has not ended."""
         self.process.send_signal(number)

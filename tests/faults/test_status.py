@@ -1,0 +1,219 @@
+"""Answers that are an error: what may pass is tried again as the settings and the server say, the rest is said at once."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Sandbox
+from tests.conftest import settings
+from tests.faults.matrix import PATH, SMALL, Row, both, params
+from tests.faults.raw import Raw, answer, head
+from tests.singer import Started, run_tap
+
+if TYPE_CHECKING:
+    from sandbox import Request
+
+
+def status(code: int, times: int | None = None, **options: Any) -> tuple[Fault, ...]:  # noqa: ANN401
+    return (Fault("status", PATH, status=code, times=times, **options),)
+
+
+AT_ONCE = {
+    400: "compare the resource's params",
+    401: "Check api_key, auth_location and auth_name",
+    403: "ask for access or deselect",
+    404: "Check base_url and the resource's path",
+    410: "410 Gone",
+    501: "501 Not Implemented",
+}
+RETRIED = (429, 500, 502, 503, 504)
+
+
+def _rows() -> list[Row]:
+    rows = [
+        Row(
+            what=f"Status {code}",
+            faults=status(code),
+            exit_code=1,
+            records="none",
+            requests=1,
+            says=("Failed: workers: GET /v1/master/workers was answered with", str(code), advice),
+        )
+        for code, advice in AT_ONCE.items()
+    ]
+    for code in RETRIED:
+        rows += [
+            Row(what=f"Status {code}, once", faults=status(code, 1), requests=2, says=(str(code), "Try 2 of 4")),
+            Row(
+                what=f"Status {code}, for ever",
+                faults=status(code),
+                config={"max_retries": 1},
+                exit_code=1,
+                records="none",
+                requests=2,
+                says=("Failed: workers: GET", str(code)),
+            ),
+        ]
+    return rows
+
+
+ROWS = [
+    *_rows(),
+    Row(what="Status 503, three times", faults=status(503, 3), requests=4, says=("Try 4 of 4",)),
+    Row(
+        what="Status 503, four times",
+        faults=status(503, 4),
+        requests=4,
+        exit_code=1,
+        records="none",
+        says=("Failed: workers: GET", "503"),
+        why="`max_retries` are 3",
+    ),
+    Row(
+        what="Status 418, and only that is to be tried again",
+        faults=status(418, 1),
+        config={"retry_on_status_codes": [418]},
+        requests=2,
+        says=("418", "Try 2 of 4"),
+    ),
+    Row(
+        what="Status 500, and only 418 is to be tried again",
+        faults=status(500, 1),
+        config={"retry_on_status_codes": [418]},
+        requests=1,
+        exit_code=1,
+        records="none",
+        says=("Failed: workers: GET", "500"),
+    ),
+    Row(
+        what="Status 500, and nothing is to be tried again",
+        faults=status(500, 1),
+        config={"max_retries": 0},
+        requests=1,
+        exit_code=1,
+        records="none",
+        says=("Failed: workers: GET", "500"),
+    ),
+    Row(
+        what="Status 204 and no body",
+        faults=status(204),
+        requests=1,
+        exit_code=1,
+        records="none",
+        says=("Failed: workers: GET", "204"),
+        why="only 200 is an answer",
+    ),
+]
+
+
+@pytest.mark.parametrize("row", params(ROWS))
+def test_status(row: Row) -> None:
+    both(row)
+
+
+def gaps(requests: list[Request]) -> list[float]:
+    """Return the seconds between the requests for workers."""
+    times = [request.time for request in requests if request.path == PATH]
+    return [after - before for before, after in zip(times, times[1:], strict=False)]
+
+
+# What the server asks for; the least and the most seconds until the next try.
+RETRY_AFTER: list[tuple[str, str, float, float]] = [
+    ("seconds", "1", 1, 2),
+    ("seconds with a fraction", "0.6", 0.6, 1.5),
+    ("nothing that is a number", "soon", 0, 0.5),
+    ("a negative number", "-60", 0, 0.5),
+    ("zero", "0", 0, 0.5),
+    ("no number at all", "nan", 0, 0.5),
+    ("an empty header", "", 0, 0.5),
+    ("a date in the past", "Wed, 21 Oct 2015 07:28:00 GMT", 0, 0.5),
+    ("a date that is none", "Wed, 42 Oct 2015 07:28:00 GMT", 0, 0.5),
+]
+
+
+@pytest.mark.parametrize(("form", "value", "least", "most"), RETRY_AFTER, ids=lambda value: str(value))
+def test_retry_after(form: str, value: str, least: float, most: float) -> None:
+    assert form
+    with Sandbox(**SMALL) as sandbox:
+        sandbox.misbehave(*status(429, 1, headers={"Retry-After": value}))
+        run = run_tap(settings(sandbox, resources=["workers"]))
+        assert run.returncode == 0, run.stderr
+        (gap,) = gaps(sandbox.requests)
+        assert least <= gap < most
+
+
+@pytest.mark.parametrize("ahead", [timedelta(), timedelta(minutes=10)], ids=str)
+def test_retry_after_as_a_date_is_meant_by_the_clock_of_the_server(ahead: timedelta) -> None:
+    with Sandbox(**SMALL) as sandbox:
+        date, until = (datetime.now(UTC) + ahead + timedelta(seconds=seconds) for seconds in (0, 2))
+        headers = {"Date": format_datetime(date, usegmt=True), "Retry-After": format_datetime(until, usegmt=True)}
+        sandbox.misbehave(*status(503, 1, headers=headers))
+        run = run_tap(settings(sandbox, resources=["workers"]))
+        assert run.returncode == 0, run.stderr
+        (gap,) = gaps(sandbox.requests)
+        assert 0 < gap < 4
+
+
+@pytest.mark.parametrize("value", ["31536000", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "1e300"])
+def test_an_absurd_retry_after_is_capped_and_said(value: str) -> None:
+    with Sandbox(**SMALL) as sandbox:
+        sandbox.misbehave(*status(429, 1, headers={"Retry-After": value}))
+        started = Started(settings(sandbox, resources=["workers"]))
+        deadline = time.monotonic() + 10
+        while "Try 2 of 4" not in started.log and time.monotonic() < deadline:
+            time.sleep(0.02)
+        started.kill(15)  # type: ignore[arg-type]
+        run = started.finish()
+    assert run.returncode == 143
+    assert run.said("workers: the server asks to wait", "the tap waits 300 s")
+    wait = float(run.stderr.partition("Try 2 of 4 in ")[2].partition(" s")[0])
+    assert 300 <= wait <= 302
+
+
+def test_too_many_requests_slow_all_that_are_in_flight() -> None:
+    with Sandbox(**SMALL | {"registrations": 600}, page_cap=20, latency=0.01) as sandbox:
+        fault = Fault("status", "*/registrations", after=4, status=429, headers={"Retry-After": "1"})
+        sandbox.misbehave(fault)
+        run = run_tap(settings(sandbox, resources=["registrations_initial"]))
+        assert run.returncode == 0, run.stderr
+        (refused,) = [request for request in sandbox.requests if request.status == 429]
+        after = [request.time - refused.time for request in sandbox.requests if request.time > refused.time]
+        assert [seconds for seconds in after if 0.2 < seconds < 1] == []
+        assert len(after) > 10
+        assert len(run.records["registrations_initial"]) == len(sandbox.world.records("registrations"))
+
+
+def test_a_big_error_makes_little_log() -> None:
+    with Sandbox(**SMALL) as sandbox:
+        sandbox.misbehave(Fault("big_error", times=None))
+        run = run_tap(settings(sandbox, resources=["workers"]), env={"TAP_ANALYTICS_LOGLEVEL": "DEBUG"})
+        assert run.returncode == 1
+        assert run.said("Failed: workers", "500", "stack trace")
+        assert len(run.stderr) < 20_000
+
+
+def test_the_body_of_an_error_is_not_waited_for() -> None:
+    script = answer(head("404 Not Found", "Content-Length: 1000"), b"no such", hold=30)
+    with Raw(script) as server:
+        began = time.monotonic()
+        run = run_tap({"base_url": server.url, "api_key": "k-e-y", "resources": ["workers"]})
+        assert time.monotonic() - began < 10
+    assert run.returncode == 1
+    assert run.said("Failed: workers", "404 Not Found: no such")
+
+
+def test_all_of_a_request_has_one_deadline() -> None:
+    dripping = answer(*[bytes([byte]) for byte in head("200 OK", "X-Slow: " + "x" * 400)], pause=0.05)
+    with Raw(dripping) as server:
+        began = time.monotonic()
+        config = {"base_url": server.url, "api_key": "k-e-y", "resources": ["workers"]}
+        run = run_tap(config | {"request_timeout": 0.5, "max_retries": 1, "backoff_factor": 0})
+        assert time.monotonic() - began < 5
+        assert len(server.asked) == 2
+    assert run.returncode == 1
+    assert run.said("Failed: workers", "no complete answer within 0.5 s (request_timeout)")

@@ -1,0 +1,80 @@
+"""Trouble on the way and in the body: what passes costs nothing, what lasts is said once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox import Fault
+from tests.faults.matrix import PATH, Row, both, params
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+IMPATIENT = {"request_timeout": 0.4}
+GZIP = {"gzip": True}
+
+# What goes wrong; the kind of the fault, with its options; what the user reads when it lasts.
+TROUBLE: list[tuple[str, Fault, tuple[str, ...]]] = [
+    ("Connection reset before the answer", Fault("reset"), ("failed:",)),
+    ("Connection reset within the body", Fault("reset_in_body"), ("failed:",)),
+    ("No answer to the request", Fault("silence"), ("no complete answer within 0.4 s", "request_timeout")),
+    ("The body stops half-way, the connection stays", Fault("silence_in_body"), ("no complete answer within 0.4 s",)),
+    ("The body comes byte by byte", Fault("drip", bytes_per_second=20), ("no complete answer within 0.4 s",)),
+    ("The body is shorter than its `Content-Length`", Fault("long_content_length"), ("broke off",)),
+    ("A chunked body is cut off", Fault("cut_chunked"), ("broke off",)),
+    ("A gzip body is cut off", Fault("cut_gzip"), ("cut off",)),
+    ("The body is empty", Fault("empty_body"), ("0 bytes of application/json", "no JSON")),
+    ("The body is no JSON", Fault("invalid_json"), ("no JSON", '{"data":[{"id":"1",,}]}')),
+    ("The body is not UTF-8", Fault("invalid_utf8"), ("no JSON",)),
+    ("An HTML page with status 200", Fault("html"), ("text/html", "no JSON", "Down for maintenance")),
+    ("A number is `NaN`", Fault("nan"), ("no JSON", "NaN")),
+    ("A number is `Infinity`", Fault("infinity"), ("no JSON",)),
+]
+
+FINE = [
+    Row(what="A byte-order mark before the body", faults=(Fault("bom", PATH),), requests=1),
+    Row(
+        what="A name twice in one record",
+        faults=(Fault("duplicate_keys", PATH),),
+        requests=1,
+        why="the last value counts",
+    ),
+]
+
+
+def _rows() -> list[Row]:
+    rows = []
+    for what, fault, says in TROUBLE:
+        options = {"status": fault.status, "bytes_per_second": fault.bytes_per_second}
+        for often, times in (("once", 1), ("twice", 2)):
+            rows.append(
+                Row(
+                    what=f"{what}, {often}",
+                    faults=(Fault(fault.kind, PATH, times=times, **options),),
+                    config=IMPATIENT,
+                    requests=times + 1,
+                    says=("Try 2 of 4",),
+                )
+            )
+        rows.append(
+            Row(
+                what=f"{what}, for ever",
+                faults=(Fault(fault.kind, PATH, times=None, **options),),
+                config=IMPATIENT | {"max_retries": 1},
+                exit_code=1,
+                records="none",
+                requests=2,
+                says=("Failed: workers: GET /v1/master/workers", *says),
+            )
+        )
+    return rows
+
+
+ROWS = [*_rows(), *FINE]
+
+
+@pytest.mark.parametrize("row", params(ROWS))
+def test_transport(row: Row) -> None:
+    both(row)
