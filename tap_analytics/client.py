@@ -41,6 +41,7 @@ from tap_analytics.endpoint import (
 )
 from tap_analytics.instants import format_instant, parse_instant
 from tap_analytics.paging import Page, PagingError, Walk
+from tap_analytics.progress import Tally
 from tap_analytics.records import (
     CHUNK,
     Codec,
@@ -124,6 +125,7 @@ class AnalyticsStream(RESTStream[Token]):
         self.connection = connection
         self._writer = cast("LineWriter", tap.message_writer)
         self.failure: SingerSDKError | None = None
+        self.tally = Tally(self.name)
         self._selector = Selector(self.data_selector)
         self._codec: Codec | None = None
         self._reading: Reading | None = None
@@ -267,6 +269,7 @@ class AnalyticsStream(RESTStream[Token]):
     def backoff_handler(self, details: Details) -> None:
         """Say what went wrong and when it is tried again; after a 429 hold all requests back."""
         error, wait = details["exception"], details["wait"]
+        self.tally.retries += 1
         self.logger.warning(
             "%s: %s. Try %d of %d in %.1f s.",
             self.name,
@@ -383,13 +386,17 @@ class AnalyticsStream(RESTStream[Token]):
             self.logger.warning("%s: %s", self.name, note)
         walk = self._walk
         ahead = self.connection.max_in_flight > 1
+        self.tally.windows = len(reading.slices)
         for n, part in enumerate(reading.slices):
+            self.tally.window = n + 1
             walk, self._walk = walk or self._new_walk(part), None
             walk.start()
             if ahead and n + 1 < len(reading.slices):
                 self._walk = self._new_walk(reading.slices[n + 1])
                 self._walk.start()
-            yield from self._slice_pages(part, walk)
+            for page in self._slice_pages(part, walk):
+                self.tally.pages += 1
+                yield page
             self._note(reading.state_after(part, limit=self._began - self.connection.behind))
             walk = self._walk
         # A target may forget a state that no other follows: the last one differs from all before.
@@ -485,12 +492,14 @@ class AnalyticsStream(RESTStream[Token]):
                         yield from self._mapped(record)
                     index += 1
                     counter.increment()
+                    self.tally.records += 1
             if self._stream_version is not None:
                 self._write_activate_version_message(self._stream_version)
 
     @contextmanager
     def _keeping_failure(self) -> Iterator[None]:
         """Keep what ends the stream early, and give up what is still under way for it."""
+        self.tally.begin()
         try:
             yield
         except SyncLifecycleSignal:
@@ -500,6 +509,7 @@ class AnalyticsStream(RESTStream[Token]):
         finally:
             if self._walk is not None:
                 self._walk.close()
+        self.tally.end("failed" if self.failure else "done")
 
     def _fail(self, error: Exception) -> None:
         """Keep why the stream ended early, and say it in one line."""
@@ -591,6 +601,7 @@ class AnalyticsStream(RESTStream[Token]):
             wanted = self.begin().wanted(cursors) if cursors else None
             encoded = self.codec.encode(chunk if wanted is None else list(compress(chunk, wanted)))
             counter.increment(len(encoded))
+            self.tally.records += len(encoded)
             yield encoded
 
 

@@ -18,7 +18,7 @@ from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_analytics import settings
+from tap_analytics import progress, settings
 from tap_analytics.client import AnalyticsStream
 from tap_analytics.endpoint import ApiKey
 from tap_analytics.output import LineWriter, OutputError
@@ -124,9 +124,24 @@ class AnalyticsTap(Tap):
         }
         return self._unready | ended
 
+    @property
+    def _tallies(self) -> list[progress.Tally]:
+        """What the selected streams have done so far, in their order."""
+        return [
+            stream.tally for stream in self.streams.values() if isinstance(stream, AnalyticsStream) and stream.selected
+        ]
+
+    def _sum_up(self) -> None:
+        """Say in one line a stream what has been done."""
+        for tally in self._tallies:
+            if tally.began is not None:
+                tally.end("stopped")
+                self.logger.info("%s", tally, extra=tally.facts)
+
     def _conclude(self) -> None:
         """Close the connection; leave with exit code 1 where a stream failed, and say which."""
         self.connection.close()
+        self._sum_up()
         failures = self.failures
         if not failures:
             return
@@ -230,16 +245,19 @@ class AnalyticsTap(Tap):
                 if not self.failures:
                     self.run_discovery()
             elif test == CliTestOptionValue.Disabled.value:
-                self.sync_all()
+                with progress.shown(self._tallies, wanted=self.config["progress"]):
+                    self.sync_all()
             else:
                 self._test(test)
             self._conclude()
         except OutputError as error:
             self.message_writer.abandon()
             self.logger.error("Standard output: %s. Nothing more is sent.", error)  # noqa: TRY400 - the text is for users
+            self._sum_up()
             sys.exit(1)
         except _Stopped as stopped:
             self.logger.warning("Stopped by %s.", stopped.name)
+            self._sum_up()
             raise
 
     def _test(self, test: str) -> None:

@@ -136,6 +136,13 @@ class TapAnalytics(AnalyticsTap):
             description="How many requests may be under way at once; 1 is strictly one after the other.",
         ),
         th.Property(
+            "progress",
+            th.BooleanType,
+            default=True,
+            title="Progress",
+            description="Whether a terminal on standard error shows live how far the run is.",
+        ),
+        th.Property(
             "resource_defaults",
             th.ObjectType(additional_properties=True),
             title="Resource defaults",

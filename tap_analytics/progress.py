@@ -1,0 +1,91 @@
+"""What a run has done so far, stream by stream: shown live on a terminal, and summed up at the end."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@dataclass
+class Tally:
+    """What one stream has done so far; counted a page or some records at a time."""
+
+    stream: str
+    window: int = 0
+    windows: int = 0
+    pages: int = 0
+    records: int = 0
+    retries: int = 0
+    state: Literal["waiting", "running", "done", "failed", "stopped"] = "waiting"
+    began: float | None = None
+    ended: float | None = None
+
+    def begin(self) -> None:
+        """Start the clock, if it does not run."""
+        if self.began is None:
+            self.began = time.monotonic()
+            self.state = "running"
+
+    def end(self, state: Literal["done", "failed", "stopped"]) -> None:
+        """Stop the clock, if it runs."""
+        if self.state == "running":
+            self.ended = time.monotonic()
+            self.state = state
+
+    @property
+    def seconds(self) -> float:
+        """How long the stream has taken."""
+        return 0.0 if self.began is None else (self.ended or time.monotonic()) - self.began
+
+    @property
+    def rate(self) -> float:
+        """Records a second."""
+        return self.records / self.seconds if self.seconds else 0.0
+
+    def __str__(self) -> str:
+        told = f"{self.stream}: {self.state}, {_count(self.records, 'record')} in {_count(self.pages, 'page')}"
+        if self.windows > 1:
+            told += f", window {self.window} of {self.windows}"
+        if self.began is not None:
+            told += f", {self.seconds:.1f} s"
+        if self.seconds >= 1:
+            told += f", {self.rate:,.0f} records/s"
+        return f"{told}, {_count(self.retries, 'retry')}" if self.retries else told
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The same for a log that is read by programs."""
+        return {
+            "stream_name": self.stream,
+            "status": self.state,
+            "records": self.records,
+            "pages": self.pages,
+            "windows": self.windows,
+            "window": self.window,
+            "seconds": round(self.seconds, 3),
+            "retries": self.retries,
+        }
+
+
+@contextmanager
+def shown(tallies: Sequence[Tally], *, wanted: bool) -> Iterator[None]:
+    """Show live how far the streams are, if it is wanted and somebody looks at a terminal."""
+    if not wanted or not sys.stderr.isatty() or sys.stdout.isatty():  # messages would come between
+        yield
+        return
+    # Importing rich takes a tenth of a second, which only those pay who see it.
+    live = importlib.import_module("tap_analytics.live")
+    with live.display(tallies):
+        yield
+
+
+def _count(number: int, noun: str) -> str:
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
