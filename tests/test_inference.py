@@ -185,7 +185,8 @@ def test_a_sample_is_the_first_pages(sandbox: Sandbox, config: Words) -> None:
 
 def test_with_a_catalog_nothing_is_sampled(sandbox: Sandbox, config: Words) -> None:
     config |= {"resources": [resource(limit=100), resource("left_out", path="/v1/nowhere")]}
-    schema = {"type": "object", "properties": {"id": {"type": "string"}}}
+    of = {"type": ["object", "null"], "properties": {"a": {"type": "string"}}}
+    schema = {"type": "object", "properties": {"id": {"type": "string"}, "of": of}}
     metadata = [{"breadcrumb": [], "metadata": {"selected": True}}]
     entry = {"tap_stream_id": "things", "schema": schema, "key_properties": ["id"], "metadata": metadata}
     run = run_tap(config, catalog={"streams": [entry]})

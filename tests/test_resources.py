@@ -327,7 +327,7 @@ def test_null_takes_back_what_the_defaults_say(config: Words) -> None:
 
 
 def test_a_path_may_repeat_the_base_url(sandbox: Sandbox, config: Words) -> None:
-    run = run_tap(config | {"resources": [resource(path=f"{sandbox.url}/v1/resource")]})
+    run = run_tap(config | {"resources": [resource(path=f"{sandbox.url}/v1/resource", method="get")]})
     assert len(run.records["things"]) == 30
     assert {request.path for request in sandbox.requests} == {"/v1/resource"}
 

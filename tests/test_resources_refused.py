@@ -119,6 +119,14 @@ TABLE: list[tuple[Any, str, str]] = [
         "is a timestamp",
     ),
     (
+        endpoint(
+            schema={"properties": {"id": {"type": "string"}, "at": {"type": "integer"}}},
+            incremental={**CURSOR, "initial_value": "2026-01-01"},
+        ),
+        "resources[0].endpoint.incremental.initial_value: ",
+        "is a whole number",
+    ),
+    (
         endpoint(write_disposition="replace", incremental=CURSOR),
         "resources[0].write_disposition: ",
         "cannot be incremental",
