@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -518,7 +519,15 @@ class AnalyticsStream(RESTStream[Token]):
             text = " ".join(f"{type(error).__name__}: {error}".split())[:EXCERPT]
             error = FatalSyncError(f"something unforeseen: {self.connection.key.redact(text)}")
         self.failure = error
-        self.logger.error("%s: %s", self.name, error)
+        if self.connection.is_news(self.reason):
+            self.logger.error("%s: %s", self.name, error)
+        else:
+            self.logger.info("%s fails for a reason that has been said.", self.name)
+
+    @property
+    def reason(self) -> str:
+        """What ended the stream early, without the request: streams may have it in common."""
+        return re.sub(rf"GET {re.escape(self.path)}( \([^)]*\))?", "every request", str(self.failure))
 
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         self._batches = True

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import requests
 from singer_sdk.authenticators import APIKeyAuthenticator
 from singer_sdk.exceptions import FatalAPIError
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError, SSLError
 
 from tap_analytics.body import Body, Shelf
 from tap_analytics.endpoint import ApiKey, same_origin
@@ -55,6 +55,13 @@ class Connection:
             location="params" if self.key.location == "query" else "header",
         )
         self._environment: dict[str, Any] | None = None
+        self._reasons: set[str] = set()
+
+    def is_news(self, reason: str) -> bool:
+        """Tell whether no stream has failed for this reason before."""
+        news = reason not in self._reasons
+        self._reasons.add(reason)
+        return news
 
     def get(self, request: requests.PreparedRequest, exchange: Exchange) -> requests.Response:
         """Send a request and return the response, its body still unread.
@@ -66,7 +73,8 @@ class Connection:
             return self._follow(request, exchange)
         except (requests.RequestException, HTTPError, OSError) as error:
             exchange.check()
-            raise TransportError(_cause(error, exchange.timeout)) from None
+            advice = "; check base_url and the network" if _is_unreachable(error) else ""
+            raise TransportError(_cause(error, exchange.timeout) + advice) from None
 
     def _follow(self, request: requests.PreparedRequest, exchange: Exchange) -> requests.Response:
         if self._environment is None:
@@ -163,6 +171,12 @@ def read_start(response: requests.Response, size: int, exchange: Exchange | None
     finally:
         response.close()
     return found[:size]
+
+
+def _is_unreachable(error: BaseException) -> bool:
+    """Tell whether no connection came about."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, (NewConnectionError, ProxyError, SSLError))
 
 
 def _cause(error: BaseException, timeout: float) -> str:

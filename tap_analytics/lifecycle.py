@@ -106,11 +106,16 @@ class AnalyticsTap(Tap):
         The SDK (0.54.9) makes those of all, and stumbles over the empty schema that a stream has
         that is not selected.
         """
-        PluginBase.setup_mapper(self)
-        for entry in self.catalog.streams:
-            stream = self.streams.get(entry.tap_stream_id)
-            if stream is not None and stream.selected:
-                self.mapper.register_raw_streams_from_catalog(type(self.catalog)([(entry.tap_stream_id, entry)]))
+        try:
+            PluginBase.setup_mapper(self)
+            for entry in self.catalog.streams:
+                stream = self.streams.get(entry.tap_stream_id)
+                if stream is not None and stream.selected:
+                    self.mapper.register_raw_streams_from_catalog(type(self.catalog)([(entry.tap_stream_id, entry)]))
+        except Exception as error:
+            # The SDK looks at the words of a map as it goes, so anything may come of wrong ones.
+            msg = "Config validation failed"
+            raise ConfigValidationError(msg, errors=[f"stream_maps: they are not valid: {error}"]) from error
 
     # The run
 
@@ -145,9 +150,14 @@ class AnalyticsTap(Tap):
         failures = self.failures
         if not failures:
             return
-        for message in dict.fromkeys(failures.values()):
-            names = ", ".join(name for name, text in failures.items() if text == message)
-            self.logger.error("Failed: %s: %s", names, message)
+        together: dict[str, list[str]] = {}
+        for name, message in failures.items():
+            stream = self.streams.get(name)
+            reason = stream.reason if isinstance(stream, AnalyticsStream) and stream.failure else message
+            together.setdefault(reason, []).append(name)
+        for reason, names in together.items():
+            told = reason if len(names) > 1 else failures[names[0]]
+            self.logger.error("Failed: %s: %s", ", ".join(names), told)
         sys.exit(1)
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

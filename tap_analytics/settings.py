@@ -32,7 +32,7 @@ def prepare(config: dict[str, Any]) -> list[str]:
     for name in [name for name, value in config.items() if value is None]:
         del config[name]
     for name in _NUMBERS:
-        if isinstance(config.get(name), (str, float)):
+        if isinstance(config.get(name), (str, float, Decimal)):
             try:
                 number = float(config[name])
             except ValueError:
