@@ -18,6 +18,8 @@ from tap_analytics.instants import parse_instant
 Problems = Iterator[str]
 Check = Callable[[Any, str], Problems]
 
+# What dlt says and the tap does not
+
 UNSUPPORTED: Final = {
     "resource": frozenset(
         [
@@ -73,7 +75,11 @@ PAGINATORS_OF_DLT: Final = frozenset(
     ["auto", "cursor", "header_cursor", "header_link", "json_link", "json_response", "page_number"],
 )
 
+# Names that a data selector may hold: what JSONPath gives a meaning, a name cannot have.
 _NODES: Final = re.compile(r"\$|(\$\.)?[^.$\[\]*?@\"\\\s]+(\.[^.$\[\]*?@\"\\\s]+)*")
+
+
+# Checks of any value
 
 
 def told(value: object) -> str:
@@ -160,6 +166,9 @@ def _listed(valid: Mapping[str, Check]) -> str:
     return ", ".join(valid)
 
 
+# Checks of one word each
+
+
 def _keys(value: object, place: str) -> Problems:
     yield from (many(text) if isinstance(value, list) else text)(value, place)
     if isinstance(value, list) and len({str(key) for key in value}) < len(value):
@@ -241,6 +250,8 @@ def _initial(value: object, place: str) -> Problems:
     if not valid:
         yield f"{place}: {told(value)} is not valid; it must be a timestamp or a whole number"
 
+
+# The words themselves
 
 _PAGINATOR = words(
     "paginator",
