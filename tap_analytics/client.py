@@ -28,6 +28,7 @@ from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams.rest import PageContext
 
+from tap_analytics import trial
 from tap_analytics.batches import BatchFiles
 from tap_analytics.body import UnreadableBodyError
 from tap_analytics.connection import Connection, read_body, read_start
@@ -442,6 +443,29 @@ class AnalyticsStream(RESTStream[Token]):
         records = (record for page in walk.pages() for record in page.records)
         yield from map(decode_exactly, islice(records, SAMPLE))
 
+    def try_out(self) -> Callable[[], None]:
+        """Have a small page fetched, and return what tells whether it is as it should be.
+
+        That writes the first of its records; what is wrong is kept in `failure`.
+        """
+        part = trial.part(self.replication, self._terms(self.replication))
+        self.paginator, self.errors = trial.paginator(self.paginator), trial.errors(self.errors)
+        self._reading = Reading()  # every record is looked at
+        ticket = self.ask(part, self.paginator.offset)
+
+        def look() -> None:
+            self._write_schema_message()
+            with self._keeping_failure():
+                page = ticket.result()
+                for record in self._decoded(page):
+                    if not self.tally.records:
+                        self._write_record_message(record)
+                    self.tally.records += 1
+                seen = "1 record" if self.tally.records == 1 else f"{self.tally.records:,} records"
+                self.logger.info("%s: works, %s looked at (%s)", self.name, seen, part)
+
+        return look
+
     def get_records(self, context: Context | None) -> Iterator[Record]:
         """Yield the records as Python values that have lost no digit."""
         del context
@@ -605,6 +629,7 @@ class AnalyticsStream(RESTStream[Token]):
                 for record in self._decoded(replace(page, records=chunk, first=page.first + start)):
                     for mapped in self._mapped(record):
                         counter.increment()
+                        self.tally.records += 1
                         yield (encode(mapped),)
                 continue
             wanted = self.begin().wanted(cursors) if cursors else None

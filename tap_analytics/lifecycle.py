@@ -36,6 +36,41 @@ GRACE = 1.5
 """Seconds after a signal in which the tap leaves in good order."""
 
 
+HELP = """\
+Read a REST analytics API, or any REST API that you declare, as Singer messages on standard output.
+
+\b
+  tap-analytics --discover                  which streams and fields there are
+  tap-analytics --config c.json --test      does each of them work?
+  tap-analytics --config c.json | target    read everything, and load it
+  tap-analytics --config ENV | target       with settings from the environment
+"""
+
+EPILOG = """\
+Settings: base_url and api_key are needed; --about describes all of them. Each is an environment variable, too, such as
+TAP_ANALYTICS_API_KEY; --config ENV reads those.
+
+Exit codes: 0, all went well; 1, a setting is wrong or a stream failed (the others went on, and their state is kept);
+2, an option is wrong; 130 and 143, stopped by an interrupt or by SIGTERM.
+
+\\b
+Completion in bash, or with zsh_source or fish_source in those:
+  eval "$(_TAP_ANALYTICS_COMPLETE=bash_source tap-analytics)"
+"""
+
+OPTIONS = {
+    "version": "Print the version.",
+    "about": "Describe the tap: its settings, their types and defaults, and what it is capable of.",
+    "about_format": "How --about describes it; without this, as plain text.",
+    "config": "File with settings, in JSON, or ENV for the environment. May be given more than once.",
+    "discover": "Print the catalog: streams, fields, keys. Works without settings.",
+    "test": "Try each selected stream with one record; --test=schema only prints the SCHEMA messages.",
+    "catalog": "File with a catalog, which selects streams and fields. Without it, everything is read.",
+    "state": "File with the last STATE of an earlier run, to go on from there.",
+}
+"""What --help says of each option."""
+
+
 class _Stopped(SystemExit):
     """A signal asked the tap to leave."""
 
@@ -146,7 +181,6 @@ class AnalyticsTap(Tap):
     def _conclude(self) -> None:
         """Close the connection; leave with exit code 1 where a stream failed, and say which."""
         self.connection.close()
-        self._sum_up()
         failures = self.failures
         if not failures:
             return
@@ -196,9 +230,12 @@ class AnalyticsTap(Tap):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the command line interface of the SDK, with errors in one line each."""
+        """Return the command line interface of the SDK, with help, and with errors in one line each."""
         command = super().get_singer_command()
+        command.help, command.epilog = HELP, EPILOG
         for option in command.params:
+            if isinstance(option, click.Option) and option.name in OPTIONS:
+                option.help = OPTIONS[option.name]
             if option.name in {"discover", "test"}:
                 # Not in a callback while the line is parsed: there the SDK reports no mistake in
                 # the settings, and knows no catalog.
@@ -257,6 +294,7 @@ class AnalyticsTap(Tap):
             elif test == CliTestOptionValue.Disabled.value:
                 with progress.shown(self._tallies, wanted=self.config["progress"]):
                     self.sync_all()
+                self._sum_up()
             else:
                 self._test(test)
             self._conclude()
@@ -271,13 +309,19 @@ class AnalyticsTap(Tap):
             raise
 
     def _test(self, test: str) -> None:
-        # The SDK would test every stream, and only those selected have a stream map.
-        selected = [stream for stream in self.streams.values() if stream.selected]
+        """Say of each stream whether it can be read, or write the schemas alone."""
+        # The SDK would take every stream, and only those selected have a stream map.
+        selected = [
+            stream for stream in self.streams.values() if isinstance(stream, AnalyticsStream) and stream.selected
+        ]
         if test == CliTestOptionValue.Schema.value:
             for stream in selected:
                 stream._write_schema_message()  # noqa: SLF001 - as the SDK does
-        else:
-            self.run_sync_dry_run(streams=selected)
+            return
+        for look in [stream.try_out() for stream in selected]:
+            look()
+        working = sum(stream.failure is None for stream in selected)
+        self.logger.info("%d of %d streams work.", working, len(selected) + len(self._unready))
 
 
 def _read(file: IO[str] | None, option: str) -> dict[str, Any] | None:

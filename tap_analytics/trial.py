@@ -1,0 +1,39 @@
+"""What the connection test asks of a stream: as a sync would ask, but for as little as the API allows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tap_analytics.endpoint import LONGEST_WINDOW, Everything, Offset, Paginator, Slice, Window
+from tap_analytics.replication import Replication, Tail, Terms
+
+if TYPE_CHECKING:
+    from tap_analytics.endpoint import ErrorHandler
+
+RETRIES = 1
+"""How often the test asks again at the most: who tests waits for the answer."""
+
+
+def part(way: Replication, terms: Terms) -> Slice:
+    """Return one slice that tells whether all can be read; the latest days of a stream with windows."""
+    if isinstance(way, Tail):
+        start = terms.began.date() - terms.lookback
+        return Window(start, (terms.began.date() - start + timedelta(days=2)).days, "UPDATED")
+    slices = way.begin({}, terms).slices or (Everything(),)
+    first, last = slices[0], slices[-1]
+    if isinstance(first, Window) and isinstance(last, Window):
+        days = min((last.end - first.start).days, LONGEST_WINDOW)
+        return Window(last.end - timedelta(days=days), days, last.by)
+    return first
+
+
+def paginator(usual: Paginator) -> Paginator:
+    """Return what asks for a single record, where pages have a size."""
+    return replace(usual, limit=1) if isinstance(usual, Offset) else usual
+
+
+def errors(usual: ErrorHandler) -> ErrorHandler:
+    """Return what tries again less often."""
+    return replace(usual, max_retries=min(usual.max_retries, RETRIES))
