@@ -71,6 +71,41 @@ OPTIONS = {
 """What --help says of each option."""
 
 
+HELP = """\
+Read a REST analytics API, or any REST API that you declare, as Singer messages on standard output.
+
+\b
+  tap-analytics --discover                  which streams and fields there are
+  tap-analytics --config c.json --test      does each of them work?
+  tap-analytics --config c.json | target    read everything, and load it
+  tap-analytics --config ENV | target       with settings from the environment
+"""
+
+EPILOG = """\
+Settings: base_url and api_key are needed; --about describes all of them. Each is an environment variable, too, such as
+TAP_ANALYTICS_API_KEY; --config ENV reads those.
+
+Exit codes: 0, all went well; 1, a setting is wrong or a stream failed (the others went on, and their state is kept);
+2, an option is wrong; 130 and 143, stopped by an interrupt or by SIGTERM.
+
+\b
+Completion in bash, or with zsh_source or fish_source in those:
+  eval "$(_TAP_ANALYTICS_COMPLETE=bash_source tap-analytics)"
+"""
+
+OPTIONS = {
+    "version": "Print the version.",
+    "about": "Describe the tap: its settings, their types and defaults, and what it is capable of.",
+    "about_format": "How --about describes it; without this, as plain text.",
+    "config": "File with settings, in JSON, or ENV for the environment. May be given more than once.",
+    "discover": "Print the catalog: streams, fields, keys. Works without settings.",
+    "test": "Say of each selected stream whether it can be read; --test=schema only prints the SCHEMA messages.",
+    "catalog": "File with a catalog, which selects streams and fields. Without it, everything is read.",
+    "state": "File with the last STATE of an earlier run, to go on from there.",
+}
+"""What --help says of each option."""
+
+
 class _Stopped(SystemExit):
     """A signal asked the tap to leave."""
 
