@@ -50,7 +50,13 @@ def problems(config: dict[str, Any], schema: Mapping[str, Any], *, complete: boo
 
     Required settings may be missing where the settings need not be complete.
     """
-    for error in JSONSchemaValidator(schema).iter_errors(config):
+    try:
+        errors = list(JSONSchemaValidator(schema).iter_errors(config))
+    except AttributeError:
+        # What the SDK (0.54.9) has for a schema of that one word is none.
+        yield "stream_maps: the value of __else__ is not valid; it must be null or __NULL__"
+        return
+    for error in errors:
         if error.validator != "required":
             yield _line(error)
         elif complete:
