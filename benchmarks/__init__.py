@@ -1,0 +1,1 @@
+"""How fast tap-analytics is, measured side by side with what else reads a REST API."""
