@@ -84,7 +84,10 @@ class Run:
 
 
 class Started:
-    """A run that is under way: of a command, or of the tap with its imports made already."""
+    """A run that is under way: of a command, or of the tap with its imports made already.
+
+    Only the latter can be given a clock to go by.
+    """
 
     def __init__(  # noqa: PLR0913 - one for each thing that a user can give
         self,
@@ -95,6 +98,7 @@ class Started:
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         command: Sequence[str] | None = None,
+        clock: datetime | None = None,
     ) -> None:
         settings = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | dict(env or {})
         self._key = str((config or {}).get("api_key") or settings.get(f"{PREFIX}API_KEY") or "").strip()
@@ -113,7 +117,12 @@ class Started:
             self.process: Forked | subprocess.Popen[bytes]
             if command is None and hasattr(os, "fork"):
                 self.process = Forked(
-                    words, env=settings, cwd=Path(self._directory.name), stdout=self._stdout, stderr=self._stderr
+                    words,
+                    env=settings,
+                    cwd=Path(self._directory.name),
+                    stdout=self._stdout,
+                    stderr=self._stderr,
+                    clock=clock,
                 )
             else:
                 self.process = subprocess.Popen(
@@ -141,17 +150,15 @@ class Started:
 
     def finish(self, timeout: float = 60, *, aside: State | None = None) -> Run:
         """Wait for the end, and return what the run left behind, checked."""
-        try:
-            returncode = self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            tail = self._stderr.read_text(encoding="utf-8", errors="replace")[-2000:]
-            message = f"the tap did not end within {timeout} s; it said last:\n{tail}"
-            raise AssertionError(message) from None
-        stdout = self._stdout.read_bytes().decode()
-        stderr = self._stderr.read_text(encoding="utf-8")
-        self._directory.cleanup()
+        with self._directory:
+            try:
+                returncode = self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                message = f"the tap did not end within {timeout} s; it said last:\n{self.log[-2000:]}"
+                raise AssertionError(message) from None
+            stdout, stderr = self._stdout.read_bytes().decode(), self.log
         assert_secret(self._key, stdout=stdout, stderr=stderr)
         lines = list(io.StringIO(stdout, newline="\n"))
         if returncode == -signal.SIGKILL and lines and not lines[-1].endswith("\n"):

@@ -16,11 +16,13 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import tzinfo
     from pathlib import Path
 
 _NAME = "tap-analytics"
@@ -30,8 +32,24 @@ _PAUSE = 0.004
 class Forked:
     """A run of the tap, used like a `subprocess.Popen`."""
 
-    def __init__(self, words: Sequence[str], *, env: Mapping[str, str], cwd: Path, stdout: Path, stderr: Path) -> None:
-        answer = _ask(words=list(words), env=dict(env), cwd=str(cwd), stdout=str(stdout), stderr=str(stderr))
+    def __init__(  # noqa: PLR0913 - one for each thing that a process has of its own
+        self,
+        words: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        stdout: Path,
+        stderr: Path,
+        clock: datetime | None = None,
+    ) -> None:
+        answer = _ask(
+            words=list(words),
+            env=dict(env),
+            cwd=str(cwd),
+            stdout=str(stdout),
+            stderr=str(stderr),
+            ahead=(clock - datetime.now(UTC)).total_seconds() if clock else 0,
+        )
         self.pid: int = answer["pid"]
         self.returncode: int | None = None
 
@@ -120,6 +138,27 @@ def _become(question: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(question["env"])
     sys.argv = [_NAME, *question["words"]]
+    if question["ahead"]:
+        _move_clock(question["ahead"])
+
+
+def _move_clock(ahead: float) -> None:
+    """Have the tap, and the SDK, believe that it is some seconds later."""
+    real = time.time
+    time.time = lambda: real() + ahead
+
+    class Kind(type):
+        def __instancecheck__(cls, one: object) -> bool:
+            return isinstance(one, datetime)
+
+    class Clock(datetime, metaclass=Kind):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override] # it is one
+            return datetime.now(tz) + timedelta(seconds=ahead)
+
+    for name, module in sys.modules.items():
+        if name.startswith("tap_analytics") and getattr(module, "datetime", None) is datetime:
+            module.datetime = Clock  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":
