@@ -1,0 +1,1 @@
+"""The documentation, and what makes those of its pages that tell facts of the code."""
