@@ -155,6 +155,14 @@ class Adapter(HTTPAdapter):
             manager.pool_classes_by_scheme = self._POOLS
         return manager
 
+    def close(self) -> None:
+        """Close every connection now, not once nobody remembers an error that came over one."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - it is no dictionary
+                if pool := manager.pools.get(key):
+                    pool.close()
+        super().close()
+
 
 def unpacked(response: requests.Response) -> Iterator[bytes]:
     """Yield the body of a response piece by piece, unpacked: never more than a piece in memory.
