@@ -105,16 +105,22 @@ class Company:
         return [(found, record) for found, record in pairs if exact(found) != exact(record)]
 
 
-def play(
+def play(  # noqa: PLR0913 - one for each thing that scenarios differ in
     steps: tuple[Step, ...],
     *,
     start: datetime = datetime(2026, 6, 15, 10, tzinfo=UTC),
     skew: timedelta = timedelta(0),
     windows: bool = False,
+    page: int = 10_000,
     max_in_flight: int = 4,
 ) -> None:
     """Run a scenario, and fail where something is missing in the end."""
-    others: dict[str, Any] = {"lookback_days": 0, "max_in_flight": max_in_flight}
+    pages = {"paginator": {"type": "offset", "limit": page}}
+    others: dict[str, Any] = {
+        "lookback_days": 0,
+        "max_in_flight": max_in_flight,
+        "resources": [{"name": name, "endpoint": pages} for name in BOTH] if page < 10_000 else list(BOTH),
+    }
     if windows:
         others |= {"start_date": str((start - 60 * DAY).date()), "window_days": 20}
     with Sandbox(days=1, registrations=0, sessions=0, resources=0) as sandbox:
@@ -125,6 +131,7 @@ def play(
         assert company.missing() == []
 
 
+@pytest.mark.parametrize("page", [4, 10_000])
 @pytest.mark.parametrize("windows", [False, True])
 @pytest.mark.parametrize(
     "steps",
@@ -137,8 +144,8 @@ def play(
     ],
     ids=["both", "backfill first", "tail first", "backfill dies", "both die"],
 )
-def test_nothing_is_missing_whichever_runs_first(steps: tuple[Step, ...], *, windows: bool) -> None:
-    play(steps, windows=windows)
+def test_nothing_is_missing_whichever_runs_first(steps: tuple[Step, ...], page: int, *, windows: bool) -> None:
+    play(steps, windows=windows, page=page)
 
 
 @pytest.mark.slow
@@ -167,10 +174,11 @@ STEPS = st.builds(
     hour=st.sampled_from([0, 10, 22]),
     skew=st.sampled_from([timedelta(0), -3 * HOUR, 3 * HOUR]),
     windows=st.booleans(),
+    page=st.sampled_from([3, 7, 10_000]),
     max_in_flight=st.sampled_from([1, 4]),
 )
-def test_nothing_is_missing_wherever_runs_die(
-    steps: tuple[Step, ...], hour: int, skew: timedelta, *, windows: bool, max_in_flight: int
+def test_nothing_is_missing_wherever_runs_die(  # noqa: PLR0913 - so many things may be so or so
+    steps: tuple[Step, ...], hour: int, skew: timedelta, *, windows: bool, page: int, max_in_flight: int
 ) -> None:
     start = datetime(2026, 6, 15, hour, tzinfo=UTC)
-    play(steps, start=start, skew=skew, windows=windows, max_in_flight=max_in_flight)
+    play(steps, start=start, skew=skew, windows=windows, page=page, max_in_flight=max_in_flight)
