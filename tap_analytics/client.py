@@ -97,7 +97,13 @@ SAMPLE = 1000
 """Records that a schema is inferred from at the most."""
 
 EXCERPT = 300
-"""Bytes of a bad answer that a message quotes."""
+"""Characters of a bad answer that a message quotes."""
+
+SHORT = 80
+"""Characters of a header that a message quotes."""
+
+READ_AHEAD = 4 * EXCERPT
+"""Bytes of a bad answer that are looked at: the key is blotted out before the rest is cut off."""
 
 ADVICE: Mapping[int, str] = {
     400: "The API does not take these parameters; compare the resource's params with its documentation.",
@@ -217,11 +223,12 @@ class AnalyticsStream(RESTStream[Token]):
         try:
             return Page(self._selector.records(body), name, datetime.now(UTC))
         except UnreadableBodyError as error:
-            kind = response.headers.get("Content-Type", "an unnamed type")
-            msg = f"{name} was answered with {body.size} bytes of {kind} that {error}{_quote(body.start(EXCERPT))}"
+            kind = self.connection.key.excerpt(response.headers.get("Content-Type", "an unnamed type"), SHORT)
+            told = self._quote(body.start(READ_AHEAD))
+            msg = f"{name} was answered with {body.size} bytes of {kind} that {error}{told}"
             raise RetriableAPIError(redact(msg)) from None
         except RecordError as error:
-            msg = f"{name} was answered with something else than records: {error}{_quote(body.start(EXCERPT))}"
+            msg = f"{name} was answered with something else than records: {error}{self._quote(body.start(READ_AHEAD))}"
             raise RecordError(redact(msg)) from None
 
     def validate_response(self, response: requests.Response) -> None:
@@ -236,10 +243,15 @@ class AnalyticsStream(RESTStream[Token]):
 
     def response_error_message(self, response: requests.Response) -> str:
         """Say what came instead of records, without the URL, and what to do."""
-        body = read_start(response, EXCERPT, current_exchange())
-        told = f"was answered with {response.status_code} {response.reason}{_quote(body)}"
+        body = read_start(response, READ_AHEAD, current_exchange())
+        reason = self.connection.key.excerpt(str(response.reason), SHORT)
+        told = f"was answered with {response.status_code} {reason}{self._quote(body)}"
         advice = ADVICE.get(response.status_code)
         return self.connection.key.redact(f"{told}. {advice}" if advice else told)
+
+    def _quote(self, body: bytes) -> str:
+        text = self.connection.key.excerpt(body, EXCERPT)
+        return f": {text}" if text else ""
 
     # Retries
 
@@ -540,8 +552,8 @@ class AnalyticsStream(RESTStream[Token]):
         """Keep why the stream ended early, and say it in one line."""
         if not isinstance(error, SingerSDKError):
             self.logger.debug("%s: this is not foreseen.", self.name, exc_info=error)
-            text = " ".join(f"{type(error).__name__}: {error}".split())[:EXCERPT]
-            error = FatalSyncError(f"something unforeseen: {self.connection.key.redact(text)}")
+            text = self.connection.key.excerpt(f"{type(error).__name__}: {error}", EXCERPT)
+            error = FatalSyncError(f"something unforeseen: {text}")
         self.failure = error
         if self.connection.is_news(self.reason):
             self.logger.error("%s: %s", self.name, error)
@@ -644,11 +656,6 @@ def _param(value: object) -> object:
     if isinstance(value, list):
         return [_param(item) for item in value]
     return str(value).lower() if isinstance(value, bool) else value
-
-
-def _quote(body: bytes) -> str:
-    text = " ".join(body[:EXCERPT].decode(errors="replace").split())
-    return f": {text}" if text else ""
 
 
 def _seconds(asked: str, served: str | None) -> float:

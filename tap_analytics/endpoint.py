@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from typing import ClassVar, Literal
 from urllib.parse import quote, quote_plus, urlsplit
 
@@ -29,12 +33,41 @@ class ApiKey:
 
     def redact(self, text: str) -> str:
         """Return the text with the key blotted out, in plain and in every encoded form."""
-        if not self.value:
-            return text
-        encoded = self.value.encode("unicode_escape").decode()
-        for form in (self.value, quote(self.value, safe=""), quote(self.value), quote_plus(self.value), encoded):
+        for form in _forms(self.value):
             text = text.replace(form, REDACTED)
         return text
+
+    def excerpt(self, body: bytes | str, size: int) -> str:
+        """Return the start of what a server sent, in one line and without the key or a part of it."""
+        text = self.redact(body if isinstance(body, str) else body.decode(errors="replace"))
+        for form in _forms(self.value):
+            # What was read may end within the key.
+            if part := next((n for n in range(len(form) - 1, 0, -1) if text.endswith(form[:n])), 0):
+                text = text[:-part]
+        return " ".join(text.split())[:size]
+
+
+@cache
+def _forms(key: str) -> tuple[str, ...]:
+    """Return how a key may be written where it is repeated, the longest first."""
+    if not key:
+        return ()
+    texts = [json.dumps(key)[1:-1], json.dumps(key, ensure_ascii=False)[1:-1]]
+    urls = [quote(key, safe=""), quote(key), quote_plus(key)]
+    found = {
+        key,
+        *texts,
+        *(text.replace("/", "\\/") for text in texts),
+        *urls,
+        *(re.sub("%..", lambda match: match[0].lower(), url) for url in urls),
+        key.encode("unicode_escape").decode(),
+        repr(key)[1:-1],
+        html.escape(key),
+        html.escape(key, quote=False),
+        " ".join(key.split()),
+        key.encode().decode("latin-1"),
+    }
+    return tuple(sorted(found, key=len, reverse=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +19,7 @@ from tests.faults.matrix import PATH, SMALL
 from tests.singer import COLD, Started, check_messages, run_tap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Literal
 
@@ -107,7 +106,7 @@ class Piped:
 @pytest.fixture
 def full() -> Iterator[Sandbox]:
     """Return a sandbox with more records than any pipe holds."""
-    with Sandbox(**SMALL | {"registrations": 3000}) as sandbox:
+    with Sandbox(**{**SMALL, "registrations": 3000}) as sandbox:
         yield sandbox
 
 
@@ -160,7 +159,7 @@ def test_a_very_long_line_is_finished_for_a_target_that_reads(full: Sandbox, tmp
 def test_a_slow_target_gets_all(full: Sandbox, tmp_path: Path) -> None:
     tap = Piped(settings(full, resources=["registrations_initial"]), tmp_path)
     data = bytearray()
-    while piece := tap.output.read1(30_000):
+    while piece := os.read(tap.output.fileno(), 30_000):
         data += piece
         time.sleep(0.002)
     tap.output.close()
@@ -227,7 +226,7 @@ sys.exit(before != after)
 
 @pytest.mark.parametrize("in_flight", [1, 4])
 def test_killed_at_any_moment_and_resumed_nothing_is_missing(in_flight: int) -> None:
-    with Sandbox(**SMALL | {"registrations": 400}, page_cap=30, latency=0.004) as sandbox:
+    with Sandbox(**{**SMALL, "registrations": 400}, page_cap=30, latency=0.004) as sandbox:
         config = settings(
             sandbox,
             resources=["registrations_initial", "registrations_incremental"],
@@ -253,7 +252,7 @@ def test_killed_at_any_moment_and_resumed_nothing_is_missing(in_flight: int) -> 
 
 
 def test_what_a_kill_costs_is_one_window() -> None:
-    with Sandbox(**SMALL | {"registrations": 400}, page_cap=1000) as sandbox:
+    with Sandbox(**{**SMALL, "registrations": 400}, page_cap=1000) as sandbox:
         config = settings(
             sandbox, resources=["registrations_initial"], max_in_flight=1, start_date="2026-05-12", window_days=4
         )

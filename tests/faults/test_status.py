@@ -1,10 +1,11 @@
-"""Answers that are an error: what may pass is tried again as the settings and the server say, the rest is said at once."""
+"""Answers that are an error: tried again as the settings and the server say, or said at once."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,7 +120,7 @@ def test_status(row: Row) -> None:
 def gaps(requests: list[Request]) -> list[float]:
     """Return the seconds between the requests for workers."""
     times = [request.time for request in requests if request.path == PATH]
-    return [after - before for before, after in zip(times, times[1:], strict=False)]
+    return [after - before for before, after in pairwise(times)]
 
 
 # What the server asks for; the least and the most seconds until the next try.
@@ -136,7 +137,7 @@ RETRY_AFTER: list[tuple[str, str, float, float]] = [
 ]
 
 
-@pytest.mark.parametrize(("form", "value", "least", "most"), RETRY_AFTER, ids=lambda value: str(value))
+@pytest.mark.parametrize(("form", "value", "least", "most"), RETRY_AFTER, ids=str)
 def test_retry_after(form: str, value: str, least: float, most: float) -> None:
     assert form
     with Sandbox(**SMALL) as sandbox:
@@ -176,7 +177,7 @@ def test_an_absurd_retry_after_is_capped_and_said(value: str) -> None:
 
 
 def test_too_many_requests_slow_all_that_are_in_flight() -> None:
-    with Sandbox(**SMALL | {"registrations": 600}, page_cap=20, latency=0.01) as sandbox:
+    with Sandbox(**{**SMALL, "registrations": 600}, page_cap=20, latency=0.01) as sandbox:
         fault = Fault("status", "*/registrations", after=4, status=429, headers={"Retry-After": "1"})
         sandbox.misbehave(fault)
         run = run_tap(settings(sandbox, resources=["registrations_initial"]))
