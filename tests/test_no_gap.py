@@ -75,7 +75,7 @@ class Company:
             self._running.kill()
         if self._asked <= BUSY:
             # A run takes hours, in which the server goes on.
-            self._clock += 2 * HOUR
+            self._clock += HOUR
             self._change()
         self._sandbox._date_header = self._clock - datetime.now(UTC)  # noqa: SLF001 - it is set for good elsewhere
 
