@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 LARGEST_BODY = 1 << 28
 """Bytes of a response, unpacked, above which it is refused: some 26 kB for each record of a full page."""
 
-PIECE = 1 << 18
-"""Bytes of a body that are read and unpacked at a time."""
+PIECE = 1 << 16
+"""Bytes of a body that are read and unpacked at a time; more would be memory fetched from the system each time."""
 
 ENCODINGS = "gzip"
 """The encodings of a body that are asked for."""
