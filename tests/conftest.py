@@ -8,10 +8,39 @@ import pytest
 
 from sandbox import Sandbox
 
+# Before its first import, or its assertions would say nothing.
+pytest.register_assert_rewrite("tests.singer")
+
+from tests import singer  # noqa: E402
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest.register_assert_rewrite("tests.singer")
+ON_BOTH_ROADS = ("test_sync", "test_state", "test_no_gap", "test_retries", "tests.faults.")
+"""The modules whose promises must hold whichever road records leave by."""
+
+ROADS: dict[str, dict[str, Any]] = {
+    "as they came": {},
+    # A stream map that changes nothing, but that only the SDK can apply.
+    "through the SDK": {"stream_maps": {"*": {"__filter__": "True"}}},
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run some modules once for each road, the second time in the slow part."""
+    if any(name in f"tests.{metafunc.module.__name__}" for name in ON_BOTH_ROADS):
+        metafunc.fixturenames.append("road")
+        first, *others = ROADS
+        marked = [pytest.param(name, marks=pytest.mark.slow) for name in others]
+        metafunc.parametrize("road", [first, *marked], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def road(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have the runs of a test take one of the roads, unless they have stream maps of their own."""
+    singer.ROAD.update(ROADS[request.param])
+    yield
+    singer.ROAD.clear()
 
 
 @pytest.fixture

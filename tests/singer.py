@@ -33,6 +33,9 @@ PREFIX = "TAP_ANALYTICS_"
 COLD = (sys.executable, "-m", "tap_analytics")
 """The command that starts the tap from nothing."""
 
+ROAD: dict[str, Any] = {}
+"""Settings that every run is given beside its own: they choose the road by which records leave."""
+
 _OTHER = ("--about", "--discover", "--help", "--version")
 """Options that have something else printed than Singer messages."""
 
@@ -103,6 +106,8 @@ class Started:
         settings = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | dict(env or {})
         self._key = str((config or {}).get("api_key") or settings.get(f"{PREFIX}API_KEY") or "").strip()
         self._directory = tempfile.TemporaryDirectory(prefix="tap-analytics-")
+        if config is not None and ROAD:
+            config = {**ROAD, **config}
         words = list(args)
         self._speaks_singer = not any(word.startswith(_OTHER) for word in words)
         for option, value in (("config", config), ("state", state), ("catalog", catalog)):
