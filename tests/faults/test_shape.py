@@ -32,9 +32,9 @@ def only(*records: bytes) -> Callable[[Sandbox], None]:
     return prepare
 
 
-def refused(what: str, text: str, *says: str) -> Row:
+def refused(what: str, text: str, *says: str, records: int = 0) -> Row:
     return Row(
-        what=what, faults=body(text), exit_code=1, records="none", requests=1, says=("Failed: workers: GET", *says)
+        what=what, faults=body(text), exit_code=1, records=records, requests=1, says=("Failed: workers: GET", *says)
     )
 
 
@@ -54,9 +54,9 @@ ROWS = [
     refused("An error in a body with status 200", '{"error":"database is down"}', "database is down"),
     refused("The node of the records is text", '{"data":"none"}', "data"),
     refused("The node of the records is a number", '{"data":7}', "data"),
-    refused("Records that are no objects", '{"data":[{"id":"1"},7]}', "record 2"),
-    refused("A record that is null", '{"data":[{"id":"1"},null]}', "record 2"),
-    refused("A record without its key", '{"data":[{"id":"1"},{"name":"x"}]}', "record 2", "id"),
+    refused("Records that are no objects", '{"data":[{"id":"1"},7]}', "record 2", records=1),
+    refused("A record that is null", '{"data":[{"id":"1"},null]}', "record 2", records=1),
+    refused("A record without its key", '{"data":[{"id":"1"},{"name":"x"}]}', "record 2", "id", records=1),
     refused("A record whose key is null", '{"data":[{"id":null}]}', "record 1", "id"),
     refused("A record whose key is an object", '{"data":[{"id":{}}]}', "record 1", "id"),
     refused("A body that is a bare number", "7", "data"),
