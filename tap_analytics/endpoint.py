@@ -113,7 +113,7 @@ class ErrorHandler:
 
     def wait(self, retry: int) -> float:
         """Return the seconds to wait before a retry, counted from 0."""
-        return self.backoff_factor * 2.0**retry
+        return self.backoff_factor * 2.0 ** min(retry, 64)
 
 
 @dataclass(frozen=True, slots=True)

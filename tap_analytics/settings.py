@@ -9,6 +9,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import requests
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_analytics.instants import parse_instant
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110, 5.6.2
+_OF_HTTP = {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "te", "upgrade", "expect"}
 _NUMBERS = ("backoff_factor", "request_timeout")
 
 
@@ -96,6 +98,10 @@ def _base_url(value: str, config: Mapping[str, Any]) -> str | None:
         return f"is no URL ({error})"
     if parts.scheme not in {"http", "https"} or not parts.hostname or value != value.strip():
         return "must be a URL like https://api.example.com"
+    try:
+        requests.Request("GET", value).prepare()
+    except requests.RequestException:
+        return f"{value!r} names no host that there can be"
     if parts.username is not None or parts.query or parts.fragment:
         return "must have no user name, query or fragment; the key belongs in api_key"
     return None
@@ -110,6 +116,8 @@ def _api_key(value: str, config: Mapping[str, Any]) -> str | None:
 def _auth_name(value: str, config: Mapping[str, Any]) -> str | None:
     if config.get("auth_location") == "header" and not _HEADER_NAME.fullmatch(value):
         return f"{value!r} cannot be the name of a request header"
+    if config.get("auth_location") == "header" and value.lower() in _OF_HTTP:
+        return f"{value!r} is a header that HTTP itself needs"
     return None
 
 

@@ -22,8 +22,17 @@ STREAM = "registrations_initial"
 PATH = "*/registrations"
 
 PASSING = (
-    "reset reset_in_body long_content_length cut_chunked cut_gzip empty_body invalid_json invalid_utf8 html nan"
-).split()  # noqa: SIM905 - it reads better as one text
+    "reset",
+    "reset_in_body",
+    "long_content_length",
+    "cut_chunked",
+    "cut_gzip",
+    "empty_body",
+    "invalid_json",
+    "invalid_utf8",
+    "html",
+    "nan",
+)
 MISLEADING = ("stale_page", "empty_page")
 """What can be told from a true answer by the pages around it, so by none that is the first of its window."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
+from tap_analytics.output import encoder
 from tests.conftest import settings
 from tests.faults.matrix import PATH, Row, both, params
 from tests.singer import exact, run_tap
@@ -102,6 +103,11 @@ DRIFT: list[tuple[str, str, Any, str]] = [
     ("updatedTimestamp", "1700000000", "1700000000", "a whole number"),
     ("id", "77", "77", "a whole number"),
 ]
+
+
+def written(value: object) -> str:
+    """Return a value as it is written in JSON."""
+    return encoder.encode(value).decode()
 
 
 @pytest.mark.parametrize(("field", "sent", "expected", "came"), DRIFT, ids=str)
