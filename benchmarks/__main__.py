@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.measure import CACHE, ROOT, FailedError, say
-from benchmarks.parts import PARTS, Options
+from benchmarks.parts import LARGE, PARTS, Options
 
 RESULTS = Path(__file__).parent / "results"
 QUICK = CACHE / "results"
@@ -29,7 +29,7 @@ def main() -> int:
     )
     asked = parser.parse_args()
     if asked.quick:
-        options = Options([records for records in asked.records if records < 1_000_000], 1, QUICK)
+        options = Options([records for records in asked.records if records < LARGE], 1, QUICK)
     else:
         options = Options(asked.records, asked.rounds, RESULTS)
     CACHE.mkdir(parents=True, exist_ok=True)

@@ -5,19 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
 from benchmarks.contenders import (
     CONTENDERS,
     EMPTY_TAP,
-    EXTRACT,
     ITERATE,
     LIMIT,
     MSGSPEC,
@@ -29,22 +25,26 @@ from benchmarks.contenders import (
     TAP,
     Contender,
     bin_of,
-    catalog,
+    emptying,
     install,
+    into_files,
     tap,
     write_json,
 )
-from benchmarks.measure import CACHE, Case, FailedError, Run, environment, run, say, serving, side_by_side, write
+from benchmarks.measure import CACHE, Case, run, say, serving, side_by_side, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
-SLOW = frozenset({REST, NORMALIZE})
-"""Take so long that fewer rounds must do."""
+SLOW = frozenset({REST, NORMALIZE, MSGSPEC})
+"""Take long, and nothing is claimed of them that a few rounds cannot show."""
 
 FEW = 3
 LATENCY = 0.1
 LARGE = 1_000_000
+RECORDS = 200_000
+"""Registrations of every part that does not ask for several numbers of them."""
 AT_LARGE = (LIMIT, TAP, ITERATE, STOCK)
 AT_SMALL = (LIMIT, TAP, STOCK)
 STREAMS = 14
@@ -52,12 +52,6 @@ STREAMS = 14
 RECORDS_ONE = "tap-analytics, one record"
 LIMIT_ONE = "limit for Python, one record"
 STOCK_ONE = "SDK tap, one record"
-INTO_POSTGRES = "meltano run tap-analytics target-postgres"
-BATCHES_INTO_POSTGRES = "the same by BATCH files"
-DLT_INTO_POSTGRES = "dlt pipeline, rest_api to postgres"
-TO_FILE = "tap-analytics alone"
-FROM_FILE = "target-postgres alone, from a file"
-FROM_BATCHES = "target-postgres alone, from BATCH files"
 
 
 @dataclass(frozen=True)
@@ -88,13 +82,7 @@ def throughput(options: Options) -> None:
         middle = records == _middle(options.records)
         with serving(records) as url:
             some = [
-                contender.case(
-                    url,
-                    records,
-                    FEW
-                    if contender.name in SLOW or (records >= LARGE and contender.name not in (LIMIT, TAP))
-                    else options.rounds,
-                )
+                contender.case(url, records, FEW if _is_long(contender.name, records) else options.rounds)
                 for contender in ready
                 if middle or contender.name in (AT_LARGE if records >= LARGE else AT_SMALL)
             ]
@@ -103,9 +91,13 @@ def throughput(options: Options) -> None:
         write(options.results, "throughput", cases, middle=_middle(options.records))
 
 
+def _is_long(name: str, records: int) -> bool:
+    return name in SLOW or (records >= LARGE and name not in {LIMIT, TAP})
+
+
 def _middle(records: Sequence[int]) -> int:
     """Return the number of records at which everybody is measured."""
-    return 200_000 if 200_000 in records else sorted(records)[len(records) // 2]
+    return RECORDS if RECORDS in records else sorted(records)[len(records) // 2]
 
 
 def startup(options: Options) -> None:
@@ -125,7 +117,7 @@ def startup(options: Options) -> None:
 
 def latency(options: Options) -> None:
     """Measure what 100 ms a request add, to twenty pages and to a sync of all streams while they are small."""
-    records = 200_000
+    records = RECORDS
     one = Contender(f"{TAP}, max_in_flight 1", TAP, tap("registrations_initial", max_in_flight=1))
     chosen = [CONTENDERS[TAP], one, CONTENDERS[LIMIT], CONTENDERS[STOCK]]
     for contender in chosen:
@@ -182,19 +174,24 @@ def _small_streams(options: Options, stack: ExitStack, latency: float) -> list[C
             rounds=options.rounds,
             facts={"latency": latency},
         )
-        seen = 0
-
-        def before() -> None:
-            nonlocal seen
-            seen = len(_asked(api.url))
-
-        def after() -> dict[str, Any]:
-            asked = _asked(api.url)[seen:]
-            return {"requests": len(asked), "most_in_flight": max(request["in_flight"] for request in asked)}
-
-        case.before, case.after = before, after
+        case.before, case.after = _watching(api.url)
         cases.append(case)
     return cases
+
+
+def _watching(url: str) -> tuple[Callable[[], object], Callable[[], Mapping[str, Any]]]:
+    """Return what to call before and after a run to learn what it asked of the sandbox."""
+    seen = 0
+
+    def before() -> None:
+        nonlocal seen
+        seen = len(_asked(url))
+
+    def after() -> dict[str, Any]:
+        asked = _asked(url)[seen:]
+        return {"requests": len(asked), "most_in_flight": max(request["in_flight"] for request in asked)}
+
+    return before, after
 
 
 def _asked(url: str) -> list[dict[str, Any]]:
@@ -205,19 +202,14 @@ def _asked(url: str) -> list[dict[str, Any]]:
 
 def batch(options: Options) -> None:
     """Measure the writing of BATCH files."""
-    records = 200_000
+    records = RECORDS
     cases = []
     install(TAP)
     install("sdk")
     with serving(records) as url:
         for name in (TAP, STOCK):
             place = CACHE / "batches" / name.replace(" ", "-")
-            settings = {
-                "batch_config": {
-                    "encoding": {"format": "jsonl", "compression": "gzip"},
-                    "storage": {"root": f"file://{quote(str(place))}", "prefix": "batch-"},
-                }
-            }
+            settings = {"batch_config": into_files(place)}
             keep = CACHE / "work" / f"batch-{name.replace(' ', '-')}"
             keep.mkdir(parents=True, exist_ok=True)
             if name == TAP:
@@ -225,18 +217,10 @@ def batch(options: Options) -> None:
             else:
                 config = write_json(keep / "config.json", {"base_url": url, "api_key": "key"} | settings)
                 command = [str(bin_of("sdk") / "python"), str(SCRIPTS / "sdk_tap.py"), "stock", "--config", config]
-            cases.append(Case(name, command, records, options.rounds, before=_emptying(place), after=_weighing(place)))
+            cases.append(Case(name, command, records, options.rounds, before=emptying(place), after=_weighing(place)))
         side_by_side(cases, options.rounds)
     write(options.results, "batch", cases)
     shutil.rmtree(CACHE / "batches", ignore_errors=True)
-
-
-def _emptying(place: Path) -> Callable[[], None]:
-    def empty() -> None:
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-
-    return empty
 
 
 def _weighing(place: Path) -> Callable[[], Mapping[str, Any]]:
@@ -253,116 +237,12 @@ def _weighing(place: Path) -> Callable[[], Mapping[str, Any]]:
 
 def warehouse(options: Options) -> None:
     """Measure the whole way into Postgres, and its two halves alone."""
-    import psycopg  # noqa: PLC0415 - brings in what would count as memory of a child
-    from demo.postgres import postgres  # noqa: PLC0415
-    from demo.project import Api, Project  # noqa: PLC0415
+    from benchmarks.warehouse import ready  # noqa: PLC0415 - brings in what would count as memory of a child
 
-    records = 200_000
     rounds = min(options.rounds, FEW)
-    workplace = CACHE / "warehouse"
-    shutil.rmtree(workplace, ignore_errors=True)
-    workplace.mkdir(parents=True)
-    install(TAP)
-    install("dlt_rest")
-    schema = "tap_analytics_benchmark"
-    with ExitStack() as stack:
-        url = stack.enter_context(serving(records))
-        server = stack.enter_context(postgres())
-
-        def drop() -> None:
-            with psycopg.connect(server.url, autocommit=True) as connection:
-                for name in (schema, f"{schema}_dlt", f"{schema}_dlt_staging"):
-                    connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")  # type: ignore[arg-type]
-            shutil.rmtree(workplace / "dlt", ignore_errors=True)
-
-        def count(name: str = schema) -> dict[str, Any]:
-            with psycopg.connect(server.url) as connection:
-                statement = f"SELECT count(*), count(DISTINCT id) FROM {name}.registrations"  # noqa: S608
-                rows, keys = connection.execute(statement).fetchall()[0]  # type: ignore[arg-type]
-            return {"rows": rows, "keys": keys}
-
-        project = Project.create(workplace / "project", api=Api(url, "key"), server=server, schema=schema)
-        meltano = project.environment | {"TAP_ANALYTICS__SELECT": '["registrations_initial.*"]'}
-        for name in [name for name in meltano if name.startswith("PYTHON")]:
-            del meltano[name]
-        place = workplace / "batches"
-        by_batch = {
-            "batch_config": {
-                "encoding": {"format": "jsonl", "compression": "gzip"},
-                "storage": {"root": f"file://{quote(str(place))}", "prefix": "batch-"},
-            }
-        }
-        run_it = [
-            str(Path(sys.executable).parent / "meltano"),
-            "run",
-            "--full-refresh",
-            "tap-analytics",
-            "target-postgres",
-        ]
-        keep = workplace / "keep"
-        keep.mkdir()
-        place.mkdir()
-        singer = workplace / "registrations.singer"
-        alias = {"stream_maps": {"registrations_initial": {"__alias__": "registrations"}}}
-        alone = Case(TO_FILE, tap("registrations_initial", **alias)(url, keep), records, rounds)
-        run(alone, singer)
-        target = [
-            str(Path(sys.executable).parent / "target-postgres"),
-            "--config",
-            write_json(
-                workplace / "target.json",
-                {
-                    "host": server.host,
-                    "port": server.port,
-                    "user": server.user,
-                    "password": server.password,
-                    "database": server.database,
-                    "default_target_schema": schema,
-                    "use_copy": True,
-                    "validate_records": False,
-                },
-            ),
-        ]
-        credentials = (
-            f"postgresql://{server.user}:{quote(server.password)}@{server.host}:{server.port}/{server.database}"
-        )
-        dlt = [
-            str(bin_of("dlt_rest") / "python"),
-            str(SCRIPTS / "dlt_rest.py"),
-            "postgres",
-            url,
-            str(workplace / "dlt"),
-        ]
-        cases = [
-            Case(
-                INTO_POSTGRES, run_it, records, rounds, meltano, directory=project.directory, before=drop, after=count
-            ),
-            Case(
-                DLT_INTO_POSTGRES,
-                dlt,
-                records,
-                rounds,
-                environment()
-                | {"DESTINATION__POSTGRES__CREDENTIALS": credentials, "RUNTIME__DLTHUB_TELEMETRY": "false"},
-                before=drop,
-                after=lambda: count(f"{schema}_dlt"),
-            ),
-            Case(
-                BATCHES_INTO_POSTGRES,
-                run_it,
-                records,
-                rounds,
-                meltano | {"TAP_ANALYTICS_BATCH_CONFIG": json.dumps(by_batch["batch_config"])},
-                directory=project.directory,
-                before=_both(drop, _emptying(place)),
-                after=count,
-            ),
-            alone,
-            Case(FROM_FILE, target, records, rounds, stdin=singer, before=drop, after=count),
-        ]
+    with serving(RECORDS) as url, ready(url, RECORDS, rounds) as cases:
         side_by_side(cases, rounds)
         write(options.results, "warehouse", cases)
-    shutil.rmtree(workplace, ignore_errors=True)
 
 
 PARTS: Mapping[str, Callable[[Options], None]] = {

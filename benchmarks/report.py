@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import parts
 from benchmarks.contenders import (
-    AIRBYTE,
     CONTENDERS,
     EMPTY,
-    EXTRACT,
-    ITERATE,
+    FROM_LINES,
+    INTO_POSTGRES,
     LIMIT,
     NOTHING,
-    STOCK,
     TAP,
+    TO_LINES,
 )
 from benchmarks.measure import Result
 
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "performance"
+NONE = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+ALL = "all streams, max_in_flight 4"
 
 HEAD = """\
 <!-- Made by `python -m benchmarks` from benchmarks/results; do not edit by hand. -->
@@ -77,12 +79,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def seconds(value: float | None) -> str:
     """Return a time as a table shows it."""
-    return "–" if value is None else f"{value:.2f} s" if value < 10 else f"{value:.1f} s"  # noqa: PLR2004 - three digits
+    return NONE if value is None else f"{value:.2f} s" if value < 10 else f"{value:.1f} s"  # noqa: PLR2004 - three digits
 
 
 def times(slow: float | None, fast: float | None) -> str:
     """Return how many times longer one takes than the other."""
-    return "–" if not slow or not fast else f"{slow / fast:.1f} ×"
+    return NONE if not slow or not fast else f"{slow / fast:.1f} {TIMES}"
 
 
 def _throughput(found: dict[str, Result]) -> str:
@@ -134,7 +136,7 @@ def _growth(result: Result) -> str:
             wall = result.median(name, size)
             memory = result.median(name, size, "memory")
             ratio = f", {times(wall, fast[size])}" if wall and name != TAP else ""
-            cells.append(f"{seconds(wall)}{ratio}, {memory:.0f} MB" if wall else "–")
+            cells.append(f"{seconds(wall)}{ratio}, {memory:.0f} MB" if wall else NONE)
         rows.append(cells)
     return "\n".join(
         [
@@ -166,7 +168,7 @@ def _startup(found: dict[str, Result]) -> str:
             case["name"],
             seconds(result.median(case["name"])),
             seconds(result.median(case["name"], of="cpu")),
-            f"{(result.median(case['name']) or 0) / base - 1:+.0%}" if base else "–",
+            f"{(result.median(case['name']) or 0) / base - 1:+.0%}" if base else NONE,
         ]
         for case in result.cases
         if case["runs"]
@@ -193,22 +195,21 @@ def _latency(found: dict[str, Result]) -> str:
         rows.append([name, seconds(fast), seconds(slow), f"{slow - fast:+.2f} s", str(delayed["most_in_flight"])])
     text = [
         "## Latency\n",
-        f"The API answers {result.facts['seconds'] * 1000:.0f} ms late: 200,000 records in twenty-one requests, and a "
-        f"full sync of all {parts.STREAMS} streams of the sandbox, which holds a few thousand records.\n",
+        (
+            f"The API answers {result.facts['seconds'] * 1000:.0f} ms late: 200,000 records in pages of 10,000, "
+            f"and a full sync of all {parts.STREAMS} streams of the sandbox, which holds a few thousand records.\n"
+        ),
         table(["", "at once", "late", "adds", "most in flight"], rows),
     ]
     full = next(
-        (
-            case
-            for case in result.cases
-            if case["name"] == "all streams, max_in_flight 4" and case["latency"] and case["runs"]
-        ),
+        (case for case in result.cases if case["name"] == ALL and case["latency"] and case["runs"]),
         None,
     )
     start = found["startup"].median(NOTHING) if "startup" in found else None
     if full and start:
         text.append(
-            f"The full sync at that latency takes {_median(full) - start:.2f} s past start-up, for {full['requests']} requests.\n"
+            f"The full sync at that latency takes {_median(full) - start:.2f} s past start-up, "
+            f"for {full['requests']} requests.\n"
         )
     return "\n".join(text)
 
@@ -238,7 +239,7 @@ def _batch(found: dict[str, Result]) -> str:
     return "\n".join(
         [
             "## BATCH files\n",
-            "200,000 records as `jsonl` files packed with gzip (`batch_config`), and how many are read back from them:\n",
+            "200,000 records as `jsonl` files packed with gzip (`batch_config`), and how many they hold:\n",
             table(["", "wall", "CPU", "files", "size", "records in them", "tap-analytics is faster by"], rows),
         ]
     )
@@ -246,13 +247,13 @@ def _batch(found: dict[str, Result]) -> str:
 
 def _warehouse(found: dict[str, Result]) -> str:
     result = found["warehouse"]
-    fast = result.median(parts.INTO_POSTGRES)
+    fast = result.median(INTO_POSTGRES)
     rows = [
         [
             case["name"],
             seconds(result.median(case["name"])),
             seconds(result.median(case["name"], of="cpu")),
-            f"{case['rows']:,}" if "rows" in case else "–",
+            f"{case['rows']:,}" if "rows" in case else NONE,
             times(result.median(case["name"]), fast),
             str(len(case["runs"])),
         ]
@@ -261,10 +262,10 @@ def _warehouse(found: dict[str, Result]) -> str:
     ]
     text = [
         "## Into Postgres\n",
-        "200,000 registrations into tables of the same server on the same machine, each into a schema that was not there:\n",
-        table(["", "wall", "CPU", "rows", "of the time of the first", "runs"], rows),
+        "200,000 registrations into the same server on the same machine, each time into a new schema:\n",
+        table(["", "wall", "CPU", "rows", f"{TIMES} the first", "runs"], rows),
     ]
-    tap, target = result.median(parts.TO_FILE), result.median(parts.FROM_FILE)
+    tap, target = result.median(TO_LINES), result.median(FROM_LINES)
     if fast and tap and target:
         text.append(
             f"The loader sets the pace: alone, from a file, it takes {target / fast:.0%} of the whole; "
@@ -283,7 +284,7 @@ SECTIONS: dict[str, Callable[[dict[str, Result]], str]] = {
 
 
 def _machine(results: Iterable[Result]) -> str:
-    lines = {}
+    lines: dict[str, list[str]] = {}
     for result in results:
         machine = result.facts["machine"]
         told = (
@@ -302,7 +303,7 @@ STYLE = """\
 .card { fill: #0d1117; stroke: #3d444d } .ink { fill: #f0f6fc } .dim { fill: #9198a1 }
 .bar { fill: #6e7681 } .ours { fill: #3fb950 } .limit { fill: #3d444d } }
 text { font: 13px system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif }
-.title { font-size: 15px } .title, .strong { font-weight: 600 }
+.end { text-anchor: end } .title { font-size: 15px } .title, .strong { font-weight: 600 }
 """
 
 
@@ -316,8 +317,8 @@ def plot(result: Result) -> str:
     total_width, total_height = label + width + 130, top + height * len(names) + 16
     fast = result.median(TAP, middle)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total_width}" height="{total_height}" '
-        f'viewBox="0 0 {total_width} {total_height}" role="img" aria-label="Seconds for {middle:,} records, by tool">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total_width}" height="{total_height}" role="img">',
+        f"<title>Seconds for {middle:,} records, by tool</title>",
         f"<style>{STYLE}</style>",
         f'<rect class="card" x="0.5" y="0.5" width="{total_width - 1}" height="{total_height - 1}" rx="8"/>',
         f'<text class="ink title" x="20" y="30">Seconds for {middle:,} records: whole process, to /dev/null</text>',
@@ -325,13 +326,13 @@ def plot(result: Result) -> str:
     ]
     for number, (name, wall) in enumerate(zip(names, walls, strict=True)):
         y = top + height * number
+        ink = "ink strong" if name == TAP else "ink"
         kind = {TAP: "ours", LIMIT: "limit"}.get(name, "bar")
         told = f"{wall:.1f} s"
         if fast and name not in (TAP, LIMIT):
-            told += f"  ({wall / fast:.1f} ×)"
+            told += f"  ({wall / fast:.1f} {TIMES})"
         lines += [
-            f'<text class="ink{" strong" if name == TAP else ""}" x="{label - 8}" y="{y + 17}" '
-            f'text-anchor="end">{escape(name)}</text>',
+            f'<text class="{ink} end" x="{label - 8}" y="{y + 17}">{escape(name)}</text>',
             f'<rect class="{kind}" x="{label}" y="{y + 3}" width="{max(wall * scale, 1):.1f}" height="20" rx="3"/>',
             f'<text class="ink" x="{label + wall * scale + 8:.1f}" y="{y + 17}">{told}</text>',
         ]

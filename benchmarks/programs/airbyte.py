@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
-from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
-from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
+from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch  # type: ignore[import-not-found]
+from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer  # type: ignore[import-not-found]
+from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource  # type: ignore[import-not-found]
 
 LIMIT = 10_000
 SCHEMA = Path(__file__).parents[2] / "tap_analytics" / "schemas" / "registrations.json"

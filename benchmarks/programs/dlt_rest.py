@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dlt
-from dlt.sources.rest_api import rest_api_source
+import dlt  # type: ignore[import-not-found] # it has an environment of its own
+from dlt.sources.rest_api import rest_api_source  # type: ignore[import-not-found]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LIMIT = 10_000
 
@@ -81,7 +83,8 @@ def _pipeline(workplace: str, destination: str) -> Any:  # noqa: ANN401
 
 def _rows(info: Any) -> int:  # noqa: ANN401
     metrics = [metric for metrics in info.metrics.values() for metric in metrics]
-    return sum(metric["table_metrics"]["registrations"].items_count for metric in metrics if metric["job_metrics"])
+    tables = [metric["table_metrics"].get("registrations") for metric in metrics]
+    return sum(table.items_count for table in tables if table)
 
 
 WAYS: dict[str, Callable[[str, str], None]] = {way.__name__: way for way in (iterate, extract, normalize, postgres)}

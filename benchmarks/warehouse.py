@@ -1,0 +1,135 @@
+"""The whole way into Postgres: by Meltano, by dlt, and the halves of Meltano's way alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from benchmarks.contenders import (
+    BY_FILES,
+    DLT_INTO_POSTGRES,
+    FROM_LINES,
+    INTO_POSTGRES,
+    SCRIPTS,
+    TAP,
+    TO_LINES,
+    bin_of,
+    emptying,
+    install,
+    into_files,
+    tap,
+    write_json,
+)
+from benchmarks.measure import CACHE, Case, environment, run
+from demo.postgres import postgres
+from demo.project import Api, Project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from demo.postgres import Server
+
+SCHEMA = "tap_analytics_benchmark"
+DLT_SCHEMA = f"{SCHEMA}_dlt"
+"""What dlt_rest.py names it; a schema for staging comes beside it."""
+
+PROGRAMS = Path(sys.executable).parent
+"""Where Meltano and the target are: in the environment that this runs in."""
+
+
+@contextmanager
+def ready(url: str, records: int, rounds: int) -> Iterator[list[Case]]:
+    """Start a server, and give what is to be measured with it."""
+    workplace = CACHE / "warehouse"
+    emptying(workplace)()
+    install(TAP)
+    install("dlt_rest")
+    for program in ("meltano", "target-postgres"):
+        # What is compiled for the first time would be measured too.
+        run(Case(program, [str(PROGRAMS / program), "--version"]))
+    with postgres() as server:
+        warehouse = _Warehouse(server, workplace)
+        cases = [
+            *_by_meltano(url, server, workplace),
+            _by_dlt(url, server, workplace),
+            *_halves(url, server, workplace),
+        ]
+        for case in cases:
+            case.records, case.rounds = records, rounds
+            if case.name != TO_LINES:
+                schema = DLT_SCHEMA if case.name == DLT_INTO_POSTGRES else SCHEMA
+                case.before = warehouse.clear
+                case.after = lambda schema=schema: warehouse.count(schema)
+        yield cases
+        warehouse.clear()
+    shutil.rmtree(workplace, ignore_errors=True)
+
+
+class _Warehouse:
+    """The schemas that are filled."""
+
+    def __init__(self, server: Server, workplace: Path) -> None:
+        self._url = server.url
+        self._workplace = workplace
+
+    def clear(self) -> None:
+        """Remove what a run has left."""
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            for schema in (SCHEMA, DLT_SCHEMA, f"{DLT_SCHEMA}_staging"):
+                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+        for name in ("dlt", "batches"):
+            emptying(self._workplace / name)()
+
+    def count(self, schema: str) -> dict[str, Any]:
+        """Return how many rows and how many keys have arrived."""
+        statement = sql.SQL("SELECT count(*), count(DISTINCT id) FROM {}.registrations").format(sql.Identifier(schema))
+        with psycopg.connect(self._url) as connection:
+            rows, keys = connection.execute(statement).fetchall()[0]
+        return {"rows": rows, "keys": keys}
+
+
+def _by_meltano(url: str, server: Server, workplace: Path) -> list[Case]:
+    project = Project.create(workplace / "project", api=Api(url, "key"), server=server, schema=SCHEMA)
+    settings = {name: value for name, value in project.environment.items() if not name.startswith("PYTHON")}
+    settings["TAP_ANALYTICS__SELECT"] = '["registrations_initial.*"]'
+    by_files = settings | {"TAP_ANALYTICS_BATCH_CONFIG": json.dumps(into_files(workplace / "batches"))}
+    command = [str(PROGRAMS / "meltano"), "run", "--full-refresh", "tap-analytics", "target-postgres"]
+    return [
+        Case(INTO_POSTGRES, command, environment=settings, directory=project.directory),
+        Case(BY_FILES, command, environment=by_files, directory=project.directory),
+    ]
+
+
+def _by_dlt(url: str, server: Server, workplace: Path) -> Case:
+    command = [str(bin_of("dlt_rest") / "python"), str(SCRIPTS / "dlt_rest.py"), "postgres", url]
+    settings = {"DESTINATION__POSTGRES__CREDENTIALS": server.url, "RUNTIME__DLTHUB_TELEMETRY": "false"}
+    return Case(DLT_INTO_POSTGRES, [*command, str(workplace / "dlt")], environment=environment() | settings)
+
+
+def _halves(url: str, server: Server, workplace: Path) -> list[Case]:
+    keep = workplace / "tap"
+    keep.mkdir()
+    maps = {"registrations_initial": {"__alias__": "registrations"}}
+    alone = Case(TO_LINES, tap("registrations_initial", stream_maps=maps)(url, keep))
+    lines = workplace / "lines"
+    run(alone, lines)
+    config = {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "password": server.password,
+        "database": server.database,
+        "default_target_schema": SCHEMA,
+        # As meltano.yml has them.
+        "use_copy": True,
+        "validate_records": False,
+    }
+    command = [str(PROGRAMS / "target-postgres"), "--config", write_json(workplace / "target.json", config)]
+    return [alone, Case(FROM_LINES, command, stdin=lines)]
