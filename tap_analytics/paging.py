@@ -161,7 +161,10 @@ class Walk:
             page = self._read(offset - step)
             if self._begins_known(page):
                 return offset - step, page
-        return start, self._read(start)
+        page = self._read(start)
+        if not page.records:
+            raise PagingError(self._sight(page))
+        return start, page
 
     def _begins_known(self, page: Page) -> bool:
         return bool(page.records) and self._key_of(page.records[0]) in self._known_keys()

@@ -1,0 +1,256 @@
+"""The walk through pages, over a list that changes and a server that errs between any two requests."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from tap_analytics.endpoint import Offset, Paginator, SinglePage
+from tap_analytics.flight import Ticket
+from tap_analytics.paging import Page, PagingError, Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RECEIVED = datetime(2026, 6, 1, tzinfo=UTC)
+MOST_REQUESTS = 3_000
+
+
+class Lazy(Ticket[Page]):
+    """A page that is made when it is read, and not when it is asked for."""
+
+    def __init__(self, make: Callable[[], Page]) -> None:
+        super().__init__()
+        self._make = make
+
+    def result(self, timeout: float | None = None) -> Page:
+        del timeout
+        return self._make()
+
+
+@dataclass
+class Server:
+    """A list of rows, served in pages."""
+
+    rows: list[int]
+    limit: int
+    cap: int = 10_000
+    lazy: bool = False
+    ignores_limit: bool = False
+    ignores_offset: bool = False
+    repeats_last_page: bool = False
+    largest_offset: int = 10_000
+    moves: list[tuple[str, float] | None] = field(default_factory=list)
+    """What happens before each request: rows come or go, at a fraction of the list."""
+    empty: set[int] = field(default_factory=set)
+    """The requests, counted from 0, that are answered without rows."""
+    stale: set[int] = field(default_factory=set)
+    """The requests that are answered with the page before."""
+
+    def __post_init__(self) -> None:
+        self.stayed = set(self.rows)
+        self.requests = 0
+        self._next = len(self.rows)
+        self._last: list[int] = []
+        self._moves = iter(self.moves)
+
+    def ask(self, offset: int) -> Ticket[Page]:
+        if self.lazy:
+            return Lazy(lambda: self._page(offset))
+        ticket = Ticket[Page]()
+        ticket.set_result(self._page(offset))
+        return ticket
+
+    def _page(self, offset: int) -> Page:
+        number, self.requests = self.requests, self.requests + 1
+        assert number < MOST_REQUESTS, "the walk does not end"
+        self._move()
+        size = min(self.cap, 10_000 if self.ignores_limit else self.limit)
+        at = 0 if self.ignores_offset else min(offset, self.largest_offset)
+        if self.repeats_last_page and at >= len(self.rows):
+            at = max(len(self.rows) - 1, 0) // size * size
+        found = self._last if number in self.stale else self.rows[at : at + size]
+        self._last = found
+        found = [] if number in self.empty else found
+        return Page([Raw(b"%d" % row) for row in found], f"GET (offset={offset})", RECEIVED)
+
+    def _move(self) -> None:
+        match next(self._moves, None):
+            case ("insert", where):
+                self.rows.insert(round(where * len(self.rows)), self._next)
+                self._next += 1
+            case ("delete", where) if self.rows:
+                self.stayed.discard(self.rows.pop(round(where * (len(self.rows) - 1))))
+            case _:
+                pass
+
+
+def walk(
+    server: Server,
+    *,
+    paginator: Paginator | None = None,
+    max_in_flight: int = 4,
+    keyed: bool = True,
+) -> tuple[list[int], list[str]]:
+    """Return the rows that a walk brought, in order, and its warnings."""
+    warnings: list[str] = []
+    pages = Walk(
+        server.ask,
+        paginator or Offset(limit=server.limit),
+        key_of=bytes if keyed else None,
+        max_in_flight=max_in_flight,
+        warn=warnings.append,
+    )
+    return [int(bytes(record)) for page in pages.pages() for record in page.records], warnings
+
+
+IN_FLIGHT = st.sampled_from([1, 2, 4, 16])
+MOVE = st.tuples(st.sampled_from(["insert", "delete"]), st.floats(0, 1))
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    rows=st.integers(0, 60),
+    limit=st.integers(1, 25),
+    cap=st.integers(1, 30),
+    in_flight=IN_FLIGHT,
+    lazy=st.booleans(),
+    keyed=st.booleans(),
+    ignores_limit=st.booleans(),
+)
+def test_a_walk_in_peace_brings_each_row_once_and_in_order(
+    rows: int,
+    limit: int,
+    cap: int,
+    in_flight: int,
+    **ways: Any,  # noqa: ANN401
+) -> None:
+    keyed = ways.pop("keyed")
+    server = Server(list(range(rows)), limit, cap, **ways)
+    assert walk(server, max_in_flight=in_flight, keyed=keyed) == (list(range(rows)), [])
+
+
+@pytest.mark.parametrize("rows", [0, 2, 9, 10, 11, 19, 20, 35])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_last_page_that_is_repeated_for_ever_is_the_last(rows: int, *, keyed: bool) -> None:
+    server = Server(list(range(rows)), 10, repeats_last_page=True)
+    assert walk(server, keyed=keyed) == (list(range(rows)), [])
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(
+    rows=st.integers(0, 80),
+    limit=st.integers(2, 20),
+    cap=st.integers(2, 25),
+    in_flight=IN_FLIGHT,
+    lazy=st.booleans(),
+    ignores_limit=st.booleans(),
+    repeats_last_page=st.booleans(),
+    largest_offset=st.sampled_from([10_000, 30, 7]),
+    moves=st.lists(st.none() | MOVE, max_size=25),
+    # An empty first page cannot be told from an empty list.
+    empty=st.sets(st.integers(1, 12), max_size=2),
+    stale=st.sets(st.integers(1, 12), max_size=2),
+)
+def test_no_row_that_stayed_is_missing_or_the_walk_fails(
+    rows: int,
+    limit: int,
+    in_flight: int,
+    **trouble: Any,  # noqa: ANN401
+) -> None:
+    server = Server(list(range(rows)), limit, **trouble)
+    try:
+        found, _ = walk(server, max_in_flight=in_flight)
+    except PagingError:
+        return
+    assert server.stayed <= set(found)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    rows=st.integers(20, 80),
+    page=st.integers(5, 20),
+    in_flight=IN_FLIGHT,
+    lazy=st.booleans(),
+    moves=st.lists(st.none() | MOVE, max_size=3),
+)
+def test_a_few_moves_are_got_over(rows: int, page: int, in_flight: int, **trouble: Any) -> None:  # noqa: ANN401
+    server = Server(list(range(rows)), page, **trouble)
+    found, warnings = walk(server, max_in_flight=in_flight)
+    assert server.stayed <= set(found)
+    assert warnings == []
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+@pytest.mark.parametrize("kind", ["empty", "stale"])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_one_wrong_answer_costs_little_and_no_row(number: int, kind: str, *, lazy: bool) -> None:
+    wrong: dict[str, Any] = {kind: {number}}
+    server = Server(list(range(40)), 10, lazy=lazy, **wrong)
+    found, warnings = walk(server, max_in_flight=1)
+    assert found == list(range(40))
+    assert warnings == []
+    assert server.requests <= 8
+
+
+def test_a_server_that_does_not_page_is_read_with_a_warning() -> None:
+    server = Server(list(range(9)), 10, ignores_offset=True, ignores_limit=True)
+    found, (warning,) = walk(server)
+    assert found == list(range(9))
+    assert "does not seem to page" in warning
+
+
+@pytest.mark.parametrize("rows", [10, 11, 50])
+@pytest.mark.parametrize("ignores_limit", [False, True])
+def test_a_server_that_ignores_the_offset_of_full_pages_is_refused(rows: int, *, ignores_limit: bool) -> None:
+    server = Server(list(range(rows)), 10, ignores_offset=True, ignores_limit=ignores_limit)
+    with pytest.raises(PagingError, match="ignores the offset"):
+        walk(server)
+    assert server.requests < 10
+
+
+def test_a_server_that_limits_the_offset_is_refused_soon() -> None:
+    server = Server(list(range(100)), 10, largest_offset=40)
+    with pytest.raises(PagingError, match="limits or ignores the offset"):
+        walk(server)
+    assert server.requests < 50
+
+
+@pytest.mark.parametrize(("rows", "requests"), [(0, 1), (1, 1), (9, 1), (10, 2), (11, 3), (19, 3)])
+def test_a_single_page_is_one_request_unless_it_is_full(rows: int, requests: int) -> None:
+    server = Server(list(range(rows)), 10)
+    found, _ = walk(server, paginator=SinglePage(limit=10), max_in_flight=1)
+    assert found == list(range(rows))
+    assert server.requests == requests
+
+
+@pytest.mark.parametrize(("rows", "requests"), [(0, 1), (1, 2), (5, 2), (9, 2)])
+def test_a_small_list_costs_one_or_two_requests(rows: int, requests: int) -> None:
+    server = Server(list(range(rows)), 10)
+    found, _ = walk(server)
+    assert found == list(range(rows))
+    assert server.requests == requests
+
+
+def test_a_walk_that_is_left_early_gives_up_what_it_asked_for() -> None:
+    tickets: list[Ticket[Page]] = []
+    server = Server(list(range(100)), 10, lazy=True)
+
+    def ask(offset: int) -> Ticket[Page]:
+        tickets.append(server.ask(offset))
+        return tickets[-1]
+
+    pages = Walk(ask, Offset(limit=10), key_of=bytes, max_in_flight=4, warn=print).pages()
+    assert isinstance(pages, Generator)
+    for _ in range(3):
+        next(pages)
+    pages.close()
+    assert len(tickets) > 3
+    assert [ticket.abandoned for ticket in tickets[server.requests :]] == [True] * (len(tickets) - server.requests)
