@@ -61,7 +61,7 @@ DEATHS = st.builds(Death, st.sampled_from([signal.SIGKILL, signal.SIGTERM]), st.
 
 
 @pytest.mark.slow
-@examples(max_examples=60, deadline=None, derandomize=True)
+@examples(max_examples=40, deadline=None, derandomize=True)
 @given(
     rows=st.integers(0, 150),
     cap=st.sampled_from([2, 5, 11, 40, 10_000]),
