@@ -16,7 +16,15 @@ from tests import singer  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ON_BOTH_ROADS = ("test_sync", "test_state", "test_no_gap", "test_retries", "tests.faults.")
+ON_BOTH_ROADS = (
+    "test_sync",
+    "test_state",
+    "test_no_gap",
+    "test_retries",
+    "test_shape",
+    "test_paging",
+    "test_lifecycle",
+)
 """The modules whose promises must hold whichever road records leave by."""
 
 ROADS: dict[str, dict[str, Any]] = {
