@@ -124,7 +124,7 @@ class Walk:
                     return
                 self._trouble = 0
                 new = joined
-            elif first is not None and page.records == first.records:
+            elif first is not None and page.records == first.records and self._repeats(first):
                 self._judge_repetition(page, full=full)
                 return
             else:
@@ -141,6 +141,10 @@ class Walk:
         if page.records and self._key_of(page.records[0]) == self._key_of(before[-1]):
             return page.without_first(1)
         return None
+
+    def _repeats(self, first: Page) -> bool:
+        """Tell whether the first page comes back from far away too, where no row can have moved it."""
+        return self._read(self._paginator.offset + self._paginator.limit).records == first.records
 
     def _step_back(self, offset: int, page: Page) -> tuple[int, Page]:
         """Return an offset and its page that begins with a known record, or the very first.

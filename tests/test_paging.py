@@ -147,8 +147,8 @@ def test_a_last_page_that_is_repeated_for_ever_is_the_last(rows: int, *, keyed: 
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(
     rows=st.integers(0, 80),
-    limit=st.integers(2, 20),
-    cap=st.integers(2, 25),
+    limit=st.integers(3, 20),
+    cap=st.integers(3, 25),
     in_flight=IN_FLIGHT,
     lazy=st.booleans(),
     ignores_limit=st.booleans(),
@@ -157,7 +157,8 @@ def test_a_last_page_that_is_repeated_for_ever_is_the_last(rows: int, *, keyed: 
     moves=st.lists(st.none() | MOVE, max_size=25),
     # An empty first page cannot be told from an empty list.
     empty=st.sets(st.integers(1, 12), max_size=2),
-    stale=st.sets(st.integers(1, 12), max_size=2),
+    # The first page time and again cannot be told from a server that has no other.
+    stale=st.sets(st.integers(1, 12), max_size=1),
 )
 def test_no_row_that_stayed_is_missing_or_the_walk_fails(
     rows: int,
@@ -185,6 +186,13 @@ def test_a_few_moves_are_got_over(rows: int, page: int, in_flight: int, **troubl
     server = Server(list(range(rows)), page, **trouble)
     found, warnings = walk(server, max_in_flight=in_flight)
     assert server.stayed <= set(found)
+    assert warnings == []
+
+
+def test_a_page_that_insertions_made_like_the_first_is_not_taken_for_it() -> None:
+    server = Server([0, 1, 2], 3, cap=2, moves=[None, ("insert", 0.0)])
+    found, warnings = walk(server)
+    assert set(found) >= {0, 1, 2}
     assert warnings == []
 
 
