@@ -20,6 +20,7 @@ def main() -> int:
     state = json.load(sys.stdin)
     bookmarks = state.get("singer_state", state).get("bookmarks", {})
     problems = [] if bookmarks else ["The state holds no stream."]
+    problems += [f"{stream}: never read to its end" for stream, kept in bookmarks.items() if "last_sync" not in kept]
     for mark, hours in (("last_sync", options.hours), ("replication_key_value", options.quiet_hours)):
         for stream, bookmark in bookmarks.items():
             at = bookmark.get(mark)
