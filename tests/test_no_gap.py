@@ -168,7 +168,7 @@ STEPS = st.builds(
 
 
 @pytest.mark.slow
-@examples(max_examples=30, deadline=None, derandomize=True)
+@examples(max_examples=20, deadline=None, derandomize=True)
 @given(
     steps=st.lists(STEPS, min_size=1, max_size=4).map(tuple),
     hour=st.sampled_from([0, 10, 22]),

@@ -1,0 +1,134 @@
+"""The standard suite of the SDK, and the inside of the SDK that the tap leans on."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from singer_sdk import RESTStream, Tap
+from singer_sdk.singerlib.encoding import GenericSingerWriter
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+
+import tap_analytics
+from sandbox import Sandbox
+from tap_analytics.client import AnalyticsStream
+from tap_analytics.lifecycle import AnalyticsTap
+from tap_analytics.output import LineWriter
+from tap_analytics.tap import TapAnalytics
+from tests.conftest import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SANDBOX = Sandbox(days=20, registrations=120, sessions=60, workers=12, rows=15)
+# The suite wants an address when it is made; the server keeps it until it is needed.
+SANDBOX.start()
+SANDBOX.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server() -> Iterator[None]:
+    with SANDBOX:
+        yield
+
+
+TestStandardSuite = get_tap_test_class(
+    TapAnalytics,
+    config=settings(SANDBOX),
+    suite_config=SuiteConfig(
+        # Beside a backfill that begins with it, a tail has nothing to bring.
+        ignore_no_records_for_streams=["registrations_incremental", "sessions_incremental"],
+    ),
+)
+
+
+# The inside of the SDK: names that a new version may move without a word
+
+BASES: dict[type, tuple[type, ...]] = {
+    AnalyticsTap: (Tap,),
+    AnalyticsStream: (RESTStream,),
+    LineWriter: (GenericSingerWriter,),
+}
+OVERRIDDEN: dict[type, set[str]] = {
+    AnalyticsTap: {
+        "_env_var_config",
+        "_handle_termination",
+        "_validate_config",
+        "cb_config",
+        "get_singer_command",
+        "invoke",
+        "load_state",
+        "message_writer_class",
+        "setup_mapper",
+    },
+    AnalyticsStream: {
+        "TYPE_CONFORMANCE_LEVEL",
+        "_sync_batches",
+        "_sync_records",
+        "authenticator",
+        "backoff_handler",
+        "backoff_jitter",
+        "backoff_max_tries",
+        "backoff_wait_generator",
+        "emit_activate_version_messages",
+        "get_batches",
+        "get_records",
+        "get_url",
+        "get_url_params",
+        "primary_keys",
+        "request_decorator",
+        "requests_session",
+        "response_error_message",
+        "timeout",
+        "url_base",
+        "validate_response",
+    },
+    LineWriter: {"serialize_message", "write_message"},
+}
+
+
+def names_of(kind: type) -> set[str]:
+    """Return what instances of a class of the SDK have, as its source tells."""
+    names = set(dir(kind))
+    for base in kind.__mro__:
+        if base.__module__.startswith("singer_sdk"):
+            names |= set(re.findall(r"\bself\.(\w+)\b", inspect.getsource(base)))
+    return names
+
+
+def private_names() -> set[str]:
+    """Return the private names that the tap uses and does not define."""
+    used, defined = set(), {"_exit"}  # of the module `os`
+    for path in Path(tap_analytics.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Attribute(attr=name, ctx=ast.Load()) if re.match(r"_[a-z]", name):
+                    used.add(name)
+                case ast.Attribute(attr=name) | ast.FunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                    defined.add(name)
+                case ast.Assign(targets=[ast.Name(id=name)]):
+                    defined.add(name)
+                case _:
+                    pass
+    return used - defined
+
+
+def test_private_names_that_the_tap_uses_are_still_in_the_sdk() -> None:
+    there = set().union(*(names_of(base) for bases in BASES.values() for base in bases))
+    used = private_names()
+    assert "_write_state_message" in used, "nothing private is used any more, or this test does not see it"
+    assert used <= there, f"singer-sdk {version('singer-sdk')} has moved {', '.join(sorted(used - there))}"
+
+
+@pytest.mark.parametrize("ours", BASES, ids=lambda kind: kind.__name__)
+def test_what_the_tap_overrides_is_still_called_so_in_the_sdk(ours: type) -> None:
+    there = set().union(*map(names_of, BASES[ours]))
+    gone = OVERRIDDEN[ours] - there
+    assert not gone, f"singer-sdk {version('singer-sdk')} has moved {', '.join(sorted(gone))}"
+    now = {name for name in vars(ours) if name in there and not name.startswith(("__", "_abc_"))}
+    assert now == OVERRIDDEN[ours], "name here what the tap overrides, so that it is missed when the SDK moves it"
