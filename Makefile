@@ -16,7 +16,7 @@ export UV_PYTHON_DOWNLOADS = never
 # uv warns about an active environment that is not this one.
 unexport VIRTUAL_ENV
 
-.PHONY: help demo psql test quick lint format constraints clean
+.PHONY: help demo psql test quick lint format docs constraints clean
 .DEFAULT_GOAL = help
 
 help: ## List these commands
@@ -49,6 +49,11 @@ lint: .venv/.installed ## Check style and types
 format: .venv/.installed ## Bring the code into the project's style
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+docs: .venv/.installed ## Write the pages that tell facts of the code, and build docs/ as a site
+	@$(BIN)/python -m docs.generate
+	@$(BIN)/zensical build --clean --strict
+	@echo "==> open .cache/site/index.html"
 
 constraints: $(UV) ## Resolve the exact versions in constraints.txt anew
 	@echo "==> constraints.txt: resolving the newest versions that pyproject.toml allows"

@@ -21,6 +21,8 @@ from demo.project import ROOT, TABLES, Project, SandboxError, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
+    from decimal import Decimal
 
     from demo.project import Api
 
@@ -39,9 +41,9 @@ BAR = 24
 
 NEXT = """\
 To try next:
-  make psql                                     the same tables, with SQL of your own
-  .venv/bin/tap-analytics --about               every setting of the tap
-  make test                                     what the tap promises, tested
+  make psql    these tables, with SQL of your own
+  make test    what the tap promises, shown by tests
+  make docs    the way to your own API: first steps, settings, streams
 """
 
 
@@ -117,6 +119,7 @@ def print_tables(connection: Connection, api: Api) -> None:
     if different:
         message = f"not everything arrived in {', '.join(different)}"
         raise DemoError(message)
+    print("\n  Each table has as many rows as the API has records.")
 
 
 def print_labour_cost(connection: Connection) -> None:
@@ -127,14 +130,19 @@ def print_labour_cost(connection: Connection) -> None:
     totals = {task: sum(costs.values()) for task, costs in tasks.items()}
     greatest = max(totals.values(), default=1)
 
-    width = max(map(len, tasks), default=0)
+    width = max(map(len, [*tasks, "all tasks"]))
     print("\n  What did each task cost in labour, week by week? (demo/labour_cost.sql)\n")
     print(f"  {'week of':<{width}}" + "".join(f"{week:%d %b}".rjust(9) for week in weeks) + f"{'total':>10}")
     for task, costs in tasks.items():
-        cells = "".join(f"{costs.get(week, 0):>9,.0f}" for week in weeks)
         bar = "█" * round(BAR * float(totals[task] / greatest))
-        print(f"  {task:<{width}}{cells}{totals[task]:>10,.0f}  {bar}")
-    print()
+        print(f"  {task:<{width}}{cells(costs, weeks)}{totals[task]:>10,.0f}  {bar}")
+    everything = {week: sum(costs.get(week, 0) for costs in tasks.values()) for week in weeks}
+    print(f"  {'all tasks':<{width}}{cells(everything, weeks)}{sum(totals.values()):>10,.0f}\n")
+
+
+def cells(costs: dict[date, Decimal], weeks: list[date]) -> str:
+    """Return the costs of some weeks as the cells of a line."""
+    return "".join(f"{costs.get(week, 0):>9,.0f}" for week in weeks)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,12 @@ import json
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 from ruamel.yaml import YAML
 
 from tap_analytics.replication import Backfill, Tail
@@ -46,15 +48,17 @@ def main() -> int:
 def pages() -> dict[Path, str]:
     """Return the text of each page as it should be."""
     about = ask("--about", "--format=json")
-    architecture = DOCS / "how-it-reads.md"
+    architecture, command_line = DOCS / "how-it-reads.md", DOCS / "command-line.md"
     return {
         DOCS / "settings.md": settings(about),
         DOCS / "streams.md": streams(ask("--discover")),
         DOCS / "meltano-hub.yml": hub_definition(about),
-        architecture: with_modules(architecture.read_text(encoding="utf-8")),
+        architecture: between_marks(architecture, module_table()),
+        command_line: between_marks(command_line, f"```text\n$ tap-analytics --help\n{usage()}```"),
     }
 
 
+@cache
 def ask(*options: str) -> Facts:
     """Return what the tap says of itself on its command line."""
     command = [sys.executable, "-m", "tap_analytics", *options]
@@ -74,8 +78,7 @@ they are JSON. In the environment, which `--config ENV` reads, the name is in ca
 `TAP_ANALYTICS_`, as in `TAP_ANALYTICS_BASE_URL`; arrays and objects are written as JSON there. Meltano reads both, and
 `meltano config print tap-analytics` shows what it found.
 
-A setting that is wrong, or that the tap does not know, is refused before the first request, in one line that says
-what would be valid.
+A setting that is wrong is refused before the first request, in one line that says what would be valid.
 
 ## Of the tap
 
@@ -238,15 +241,13 @@ def hub_definition(about: Facts) -> str:
 # The modules
 
 
-def with_modules(page: str) -> str:
-    """Return the page with its table of modules as it should be."""
-    before, _, rest = page.partition(START)
-    _, _, after = rest.partition(END)
+def module_table() -> str:
+    """Return the modules, each above all that it builds on."""
     rows = (
         (f"`{name}`", told, ", ".join(f"`{other}`" for other in sorted(imports)))
         for name, told, imports in downwards(dict(modules()))
     )
-    return f"{before}{START}\n\n{table(('module', 'what it is', 'builds on'), rows)}\n\n{END}{after}"
+    return table(("module", "what it is", "builds on"), rows)
 
 
 def modules() -> Iterator[tuple[str, tuple[str, set[str]]]]:
@@ -280,7 +281,23 @@ def downwards(found: dict[str, tuple[str, set[str]]]) -> list[tuple[str, str, se
     return [(name, *found[name]) for name in ordered]
 
 
+# The command line
+
+
+def usage() -> str:
+    """Return what --help prints on a terminal of 80 columns."""
+    command = TapAnalytics.get_singer_command()
+    return command.get_help(click.Context(command, info_name=TapAnalytics.name, terminal_width=80)) + "\n"
+
+
 # What all pages use
+
+
+def between_marks(page: Path, text: str) -> str:
+    """Return a page that is written by hand, with the part that is not as it should be."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(START)
+    _, _, after = rest.partition(END)
+    return f"{before}{START}\n\n{text}\n\n{END}{after}"
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -120,10 +120,10 @@ def test_the_changelog_knows_the_version(metadata: Message) -> None:
     assert headings[0] == "## Unreleased" or headings[0].startswith(f"## {metadata['Version']}")
 
 
-def test_the_package_runs_as_a_module(tmp_path: Path) -> None:
+def test_the_package_runs_as_a_module_and_tells_its_version(metadata: Message, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tap_analytics", "--version"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert result.stdout.startswith("tap-analytics v")
+    assert result.stdout.startswith(f"tap-analytics v{metadata['Version']},")
 
 
 @pytest.mark.slow

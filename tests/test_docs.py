@@ -1,0 +1,358 @@
+"""The documentation: it is built, its links lead somewhere, it is up to date, and what it shows really runs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+
+from demo.postgres import postgres
+from demo.project import ROOT
+from docs.generate import pages
+from tap_analytics.tap import TapAnalytics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sandbox import Sandbox
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+PROSE = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
+
+BIN = Path(sys.executable).parent
+
+EXAMPLE = "https://api.example.com"
+"""The address that pages show for an API of the reader's own."""
+
+
+class Block(NamedTuple):
+    """A block of code on a page."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Yield the blocks of code of a page; what is inside of one is never taken for the page's text."""
+    fence, language, start, lines = "", "", 0, list[str]()
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        match = re.fullmatch(r"\s*(```+)(\w*)", line)
+        if not fence and match:
+            fence, language, start, lines = match[1], match[2], number, []
+        elif fence and line.strip() == fence:
+            yield Block(page.name, start, language, textwrap.dedent("\n".join(lines)) + "\n")
+            fence = ""
+        elif fence:
+            lines.append(line)
+    assert not fence, f"{page.name}:{start} has no end"
+
+
+def prose(page: Path) -> str:
+    """Return the text of a page without its code."""
+    text = re.sub(r"(?ms)^\s*(```+)\w*$.*?^\s*\1$", "", page.read_text(encoding="utf-8"))
+    return re.sub(r"(`+).+?\1", "", text)
+
+
+ALL_BLOCKS = [block for page in PROSE for block in blocks(page)]
+
+
+def of(language: str) -> list[Block]:
+    return [block for block in ALL_BLOCKS if block.language == language]
+
+
+# The site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the site, as `make docs` does, and fail where the generator warns."""
+    directory = tmp_path_factory.mktemp("site")
+    shutil.copytree(DOCS, directory / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "zensical.toml", directory)
+    command = [str(BIN / "zensical"), "build", "--strict"]
+    environment = os.environ | {"NO_COLOR": "1"}
+    result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, re.sub(r"\x1b\[[0-9;]*m", "", result.stdout + result.stderr)
+    return directory / ".cache" / "site"
+
+
+def test_the_site_holds_every_page(site: Path) -> None:
+    assert {page.stem for page in site.glob("*.html")} == {page.stem for page in PAGES} | {"404"}
+    assert list(site.rglob("*.py")) == []
+
+
+def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
+    for page in site.glob("*.html"):
+        tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", page.read_text(encoding="utf-8"))
+        loaded = [tag for tag in tags if re.search(r"""(?:src|href)=["']?(?:https?:)?//""", tag)]
+        assert loaded == [], page.name
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]
+    named = [name for entry in navigation for name in entry.values()]
+    assert sorted(named) == [page.name for page in PAGES]
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)
+def test_links_lead_to_files_that_are_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if not target.startswith(("https://", "#")):
+            path = (page.parent / target.partition("#")[0]).resolve()
+            assert path.exists(), f"{page.name}: {target}"
+            assert ROOT in path.parents, f"{page.name}: {target}"
+            # A page of the site can lead only to what is in the site.
+            assert page.parent != DOCS or DOCS in path.parents, f"{page.name}: {target}"
+
+
+def test_pages_that_tell_facts_of_the_code_are_up_to_date() -> None:
+    old = [path.name for path, text in pages().items() if path.read_text(encoding="utf-8") != text]
+    assert old == [], "`make docs` writes them anew"
+
+
+# What pages show
+
+
+def test_blocks_of_code_name_their_language() -> None:
+    known = {"sh", "json", "yaml", "toml", "python", "sql", "text"}
+    assert [str(block) for block in ALL_BLOCKS if block.language not in known] == []
+
+
+@pytest.mark.parametrize("block", of("json"), ids=str)
+def test_json_is_json_and_settings_are_settings(block: Block) -> None:
+    for text in re.split(r"(?m)^(?=\{)", block.text):
+        shown = json.loads(text) if text.strip() else {}
+        if "base_url" in shown:
+            TapAnalytics(config=shown | {"api_key": "a key"}, setup_mapper=False)
+
+
+@pytest.mark.parametrize("block", of("yaml"), ids=str)
+def test_yaml_is_yaml_and_project_files_are_valid(block: Block) -> None:
+    shown = YAML(typ="safe").load(block.text)
+    if isinstance(shown, dict) and "plugins" in shown:
+        jsonschema.validate(shown, json.loads((files("meltano") / "schemas" / "meltano.schema.json").read_text()))
+
+
+@pytest.mark.parametrize("block", of("python"), ids=str)
+def test_python_is_python(block: Block) -> None:
+    ast.parse(block.text)
+
+
+def commands(block: Block) -> Iterator[list[str]]:
+    """Yield the words of each command in a block of shell, without variables that are set before them."""
+    for line in block.text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        command: list[str] = []
+        for word in [*words, ";"]:
+            if word in {"|", "||", "&&", ";", "&"} or word.endswith(";"):
+                if command:
+                    yield command
+                command = []
+            elif command or not re.match(r"[A-Z_]+=", word):
+                command.append(word)
+
+
+@pytest.mark.parametrize("block", of("sh"), ids=str)
+def test_commands_and_their_options_exist(block: Block) -> None:
+    options = {name for option in TapAnalytics.get_singer_command().params for name in option.opts} | {"--help"}
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
+    for command, *words in commands(block):
+        used = {word.partition("=")[0] for word in words if word.startswith("--")}
+        if Path(command).name == "tap-analytics":
+            assert used <= options, block.text
+        elif command == "make":
+            assert {word for word in words if re.fullmatch("[a-z]+", word)} <= targets, block.text
+        elif command == "meltano":
+            assert words[0] in {"config", "el", "install", "invoke", "job", "run", "schedule", "select", "state"}
+
+
+def run(page: Path, directory: Path, environment: Mapping[str, str], *, only: str, sandbox: Sandbox) -> None:
+    """Do what a page says: write its config.json, and run those of its commands that are meant."""
+    key = sandbox.api_key
+    for block in blocks(page):
+        text = block.text.replace(EXAMPLE, sandbox.url).replace("API_KEY=...", f"API_KEY={key}")
+        if block.language == "json":
+            (directory / "config.json").write_text(text)
+        elif block.language == "sh" and re.search(only, text):
+            # Where the warehouse is, the environment says.
+            text = "\n".join(line for line in text.splitlines() if not line.startswith("export TARGET_"))
+            result = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", text],  # noqa: S607  (found on the path, as readers have it)
+                cwd=directory,
+                env={**environment, "TAP_ANALYTICS_API_KEY": key},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert result.returncode == 0, f"{block}: {result.stdout}{result.stderr}"
+            assert key not in result.stdout + result.stderr
+
+
+def clean(environment: Mapping[str, str]) -> dict[str, str]:
+    foreign = ("MELTANO_", "TAP_", "TARGET_")
+    kept = {name: value for name, value in environment.items() if not name.startswith(foreign)}
+    return kept | {"PATH": os.pathsep.join([str(BIN), environment.get("PATH", os.defpath)]), "NO_COLOR": "1"}
+
+
+@pytest.mark.slow
+def test_the_first_steps_can_be_taken(sandbox: Sandbox, tmp_path: Path) -> None:
+    page = DOCS / "first-steps.md"
+    only = r"(?s)^(?!.*\bmeltano\b).*\btap-analytics\b"
+    run(page, tmp_path, clean(os.environ), only=only, sandbox=sandbox)
+    messages = [json.loads(line) for line in (tmp_path / "messages.jsonl").read_text().splitlines()]
+    assert {message["type"] for message in messages} == {"SCHEMA", "RECORD", "STATE"}
+    assert "registrations_incremental" in json.loads((tmp_path / "state.json").read_text())["bookmarks"]
+    assert (tmp_path / "workers.csv").exists()
+
+
+@pytest.mark.slow
+def test_the_steps_with_meltano_can_be_taken(sandbox: Sandbox, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "meltano.yml", tmp_path)
+    with postgres() as server:
+        environment = clean(os.environ) | {
+            "TAP_ANALYTICS_BASE_URL": sandbox.url,
+            "TARGET_POSTGRES_HOST": server.host,
+            "TARGET_POSTGRES_PORT": str(server.port),
+            "TARGET_POSTGRES_USER": server.user,
+            "TARGET_POSTGRES_PASSWORD": server.password,
+            "TARGET_POSTGRES_DATABASE": server.database,
+        }
+        run(DOCS / "first-steps.md", tmp_path, environment, only=r"\bmeltano\b", sandbox=sandbox)
+    assert (tmp_path / "output" / "workers.csv").exists()
+
+
+def test_the_readme_names_no_meltano_command_that_the_first_steps_do_not_run() -> None:
+    shown, taken = (
+        {tuple(command) for block in blocks(page) for command in commands(block) if command[0] == "meltano"}
+        for page in (ROOT / "README.md", DOCS / "first-steps.md")
+    )
+    assert shown
+    assert shown <= taken
+
+
+@pytest.mark.slow
+def test_the_block_on_log_lines_runs(sandbox: Sandbox, tmp_path: Path) -> None:
+    page = DOCS / "command-line.md"
+    run(page, tmp_path, clean(os.environ), only="LOGLEVEL", sandbox=sandbox)
+    assert len(json.loads((tmp_path / "catalog.json").read_text())["streams"]) == 14
+
+
+# The command line, as the page on it says
+
+
+def tap(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(BIN / "tap-analytics"), *arguments],
+        env=clean(os.environ) | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_exit_codes_are_those_of_the_page(code: int) -> None:
+    shown = {int(code) for code in re.findall(r"(?m)^\| (\d+) \|", (DOCS / "command-line.md").read_text())}
+    assert shown == {0, 1, 2, 130, 143}
+    result = tap({0: "--about", 1: "--config=ENV", 2: "--no-such-option"}[code])
+    assert result.returncode == code
+    assert bool(result.stdout) is (code == 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_with_the_exit_codes_of_the_page(signum: int, code: int, sandbox: Sandbox) -> None:
+    environment = {"TAP_ANALYTICS_BASE_URL": sandbox.url, "TAP_ANALYTICS_API_KEY": sandbox.api_key}
+    command = [str(BIN / "tap-analytics"), "--config=ENV"]
+    # A pipe that nobody reads to its end keeps the tap from ending by itself.
+    with subprocess.Popen(
+        command, env=clean(os.environ) | environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.read(1)
+        process.send_signal(signum)
+        assert process.wait(timeout=10) == code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed_for_each_shell(shell: str) -> None:
+    if shell == "bash" and not shutil.which("bash"):
+        pytest.skip("click asks bash for its version")
+    result = tap(_TAP_ANALYTICS_COMPLETE=f"{shell}_source")
+    assert result.returncode == 0, result.stderr
+    assert "_TAP_ANALYTICS_COMPLETE" in result.stdout
+    assert f"_TAP_ANALYTICS_COMPLETE={shell}_source" in (DOCS / "command-line.md").read_text()
+
+
+@pytest.mark.slow
+def test_completion_completes() -> None:
+    result = tap(_TAP_ANALYTICS_COMPLETE="bash_complete", COMP_WORDS="tap-analytics --dis", COMP_CWORD="1")
+    assert "--discover" in result.stdout
+
+
+# Habits of the ecosystem
+
+
+def example_environment() -> dict[str, str]:
+    """Return the variables of .env.example, those that are commented out, too."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    return dict(match.groups() for line in lines if (match := re.fullmatch(r"#?([A-Z_]+)=(.*)", line)))  # type: ignore[misc]
+
+
+def test_the_example_environment_knows_the_settings() -> None:
+    plugins = YAML(typ="safe").load(ROOT / "meltano.yml")["plugins"]
+    known = {
+        f"{plugin['namespace']}_{setting['name']}".upper(): setting
+        for kind in plugins.values()
+        for plugin in kind
+        for setting in plugin["settings"]
+    }
+    shown = example_environment()
+    assert shown.keys() <= known.keys()
+    examples = {"TAP_ANALYTICS_RESOURCES", "TAP_ANALYTICS_START_DATE", "TARGET_POSTGRES_HOST"}
+    for name, text in shown.items():
+        if name.startswith("TAP_") and "value" in known[name]:
+            value: Any = known[name]["value"]
+            assert text == (value if isinstance(value, str) else json.dumps(value)), name
+        else:
+            assert text, name
+    assert examples <= shown.keys()
+
+
+def test_the_example_environment_is_accepted() -> None:
+    result = tap(
+        "--config=ENV", "--test=schema", **{k: v for k, v in example_environment().items() if "TARGET" not in k}
+    )
+    assert result.returncode == 0, result.stderr
+    streams = {message["stream"] for message in map(json.loads, result.stdout.splitlines()) if "schema" in message}
+    assert streams == {"workers", "registrations_initial", "registrations_incremental"}
+
+
+def test_actions_are_pinned_and_forms_are_yaml() -> None:
+    for path in sorted((ROOT / ".github").rglob("*.yml")):
+        assert YAML(typ="safe").load(path)
+        for action, pin in re.findall(r"uses: (\S+)@(.*)", path.read_text()):
+            assert re.fullmatch(r"[0-9a-f]{40} # v\d+\.\d+\.\d+", pin), f"{path.name}: {action}"
