@@ -22,7 +22,7 @@ from tap_analytics.tap import SHIPPED, TapAnalytics
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tap_analytics.client import AnalyticsStream
+    from tap_analytics.sync import AnalyticsStream
 
     Facts = dict[str, Any]
 

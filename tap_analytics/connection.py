@@ -1,4 +1,4 @@
-"""What all streams of a tap share, and the only place that makes a request."""
+"""What all streams of a tap share: the key, the session, the requests under way; only here one is sent."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ from singer_sdk.plugin_base import PluginBase
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_analytics import progress, settings
-from tap_analytics.client import AnalyticsStream
 from tap_analytics.endpoint import ApiKey
 from tap_analytics.output import LineWriter, OutputError
+from tap_analytics.sync import AnalyticsStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -13,10 +13,10 @@ from jsonschema.exceptions import SchemaError
 from singer_sdk.exceptions import DiscoveryError
 
 from tap_analytics import vocabulary
-from tap_analytics.client import AnalyticsStream
 from tap_analytics.endpoint import Offset, Paginator, SinglePage, Window
 from tap_analytics.inference import infer, kinds, typed
 from tap_analytics.replication import Cursor, FullTable
+from tap_analytics.sync import AnalyticsStream
 
 if TYPE_CHECKING:
     from singer_sdk import Tap

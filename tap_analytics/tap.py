@@ -14,7 +14,7 @@ from tap_analytics.lifecycle import AnalyticsTap
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tap_analytics.client import AnalyticsStream
+    from tap_analytics.sync import AnalyticsStream
 
 STREAMS: tuple[type[AnalyticsStream], ...] = (
     streams.Clients,

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from singer_sdk import Stream, Tap
-from singer_sdk.mapper import StreamMap
-from singer_sdk.streams.rest import RESTStream
 
 from sandbox import Fault, Sandbox
 from tap_analytics.tap import TapAnalytics
@@ -145,23 +142,3 @@ def test_both_roads_say_the_same(sandbox: Sandbox, stream: tuple[dict[str, Any],
     finally:
         logging.disable(logging.NOTSET)
     assert raw == through_the_sdk
-
-
-@pytest.mark.parametrize(
-    ("owner", "names"),
-    [
-        (
-            Stream,
-            (
-                "_generate_record_messages _sync_batches _sync_records _write_activate_version_message "
-                "_write_record_message _write_state_message _check_max_record_limit"
-            ),
-        ),
-        (RESTStream, "_write_request_duration_log build_prepared_request"),
-        (Tap, "_handle_termination _validate_config _env_var_prefix"),
-        (StreamMap, "flattening_enabled"),
-    ],
-)
-def test_the_sdk_still_has_the_private_names_that_the_tap_touches(owner: type, names: str) -> None:
-    missing = [name for name in names.split() if name not in dir(owner)]
-    assert not missing, f"this version of singer-sdk has moved {owner.__name__}: {', '.join(missing)}"
