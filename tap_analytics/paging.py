@@ -165,10 +165,16 @@ class Walk:
             page = self._read(offset - step)
             if self._begins_known(page):
                 return offset - step, page
+        return start, self._restart(start)
+
+    def _restart(self, start: int) -> Page:
+        """Return the first page anew, once two answers agree on where it begins: nothing joins it to another."""
         page = self._read(start)
-        if not page.records:
-            raise PagingError(self._sight(page))
-        return start, page
+        for _ in range(LONGEST_TROUBLE):
+            before, page = page, self._read(start)
+            if page.records and before.records and self._key_of(page.records[0]) == self._key_of(before.records[0]):
+                return page
+        raise PagingError(self._sight(page))
 
     def _begins_known(self, page: Page) -> bool:
         return bool(page.records) and self._key_of(page.records[0]) in self._known_keys()

@@ -196,6 +196,12 @@ def test_a_page_that_insertions_made_like_the_first_is_not_taken_for_it() -> Non
     assert warnings == []
 
 
+def test_a_stale_page_is_not_taken_for_the_first_where_a_walk_starts_over() -> None:
+    server = Server(list(range(7)), 3, moves=[None, *[("delete", 0.0)] * 3], stale={4})
+    found, _ = walk(server, max_in_flight=1)
+    assert server.stayed <= set(found)
+
+
 @pytest.mark.parametrize("number", range(1, 8))
 @pytest.mark.parametrize("kind", ["empty", "stale"])
 @pytest.mark.parametrize("lazy", [False, True])
