@@ -37,7 +37,7 @@ def asked(sandbox: Sandbox, path: str) -> int:
 
 def patience(trouble: str) -> float:
     """Return seconds that are short where a test has to wait for their end, and else never over."""
-    return 0.7 if trouble.startswith("silence") else 60
+    return 0.5 if trouble.startswith("silence") else 60
 
 
 # What comes of it

@@ -258,8 +258,8 @@ def test_requests_in_flight_are_no_more_than_allowed() -> None:
 
 
 def test_one_request_in_flight_is_strictly_one_after_the_other() -> None:
-    with Sandbox(page_cap=50, latency=0.01, days=60, registrations=300, sessions=30) as sandbox:
-        start = (sandbox.now.date()).replace(month=4).isoformat()
+    with Sandbox(page_cap=50, latency=0.005, days=40, registrations=200, sessions=30) as sandbox:
+        start = (sandbox.now.date()).replace(month=5).isoformat()
         run = run_tap(settings(sandbox, max_in_flight=1, start_date=start, window_days=10))
         assert run.returncode == 0, run.stderr
         assert {request.in_flight for request in sandbox.requests} == {1}
