@@ -16,6 +16,9 @@ export UV_PYTHON_DOWNLOADS = never
 # uv warns about an active environment that is not this one.
 unexport VIRTUAL_ENV
 
+# Most tests wait for a process or a server: one worker for each processor, and each file within one of them.
+SIDE_BY_SIDE = --numprocesses auto --dist loadfile
+
 .PHONY: help demo psql test quick lint format docs constraints clean
 .DEFAULT_GOAL = help
 
@@ -31,13 +34,13 @@ psql: .venv/.installed ## Look at what the last demo left in Postgres, with SQL 
 test: lint ## Check the code, and run all tests with coverage
 	@echo "==> tests, all of them"
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
 quick: .venv/.installed ## Run the tests that take less than a minute together
 	@echo "==> tests, the quick ones"
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow"
 
 lint: .venv/.installed ## Check style and types
 	@echo "==> style (ruff)"
