@@ -22,7 +22,7 @@ ON_BOTH_ROADS = (
     "test_no_gap",
     "test_retries",
     "test_shape",
-    "test_paging",
+    "faults.test_paging",
     "test_lifecycle",
 )
 """The modules whose promises must hold whichever road records leave by."""

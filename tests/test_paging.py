@@ -151,6 +151,7 @@ def test_a_last_page_that_is_repeated_for_ever_is_the_last(rows: int, *, keyed: 
     cap=st.integers(3, 25),
     in_flight=IN_FLIGHT,
     lazy=st.booleans(),
+    keyed=st.booleans(),
     ignores_limit=st.booleans(),
     repeats_last_page=st.booleans(),
     largest_offset=st.sampled_from([10_000, 30, 7]),
@@ -166,9 +167,10 @@ def test_no_row_that_stayed_is_missing_or_the_walk_fails(
     in_flight: int,
     **trouble: Any,  # noqa: ANN401
 ) -> None:
+    keyed = trouble.pop("keyed")
     server = Server(list(range(rows)), limit, **trouble)
     try:
-        found, _ = walk(server, max_in_flight=in_flight)
+        found, _ = walk(server, max_in_flight=in_flight, keyed=keyed)
     except PagingError:
         return
     assert server.stayed <= set(found)

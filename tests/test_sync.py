@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from sandbox import Fault, Sandbox
 from tests.conftest import settings
-from tests.singer import Run, catalog_of, exact, run_tap
+from tests.singer import COLD, Run, catalog_of, exact, run_tap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RESOURCES = {
     "clients": "client",
@@ -69,6 +73,17 @@ def test_every_record_of_every_stream_comes_out_once_and_equal(served: tuple[San
     assert_whole(run, sandbox)
     assert run.records.keys() == {*RESOURCES, *TAILS}
     assert not run.problems
+
+
+@pytest.mark.parametrize(
+    "command", [COLD, [str(Path(sys.executable).with_name("tap-analytics"))]], ids=["module", "script"]
+)
+def test_the_command_says_the_same_however_it_is_started(
+    sandbox: Sandbox, config: dict[str, Any], command: Sequence[str]
+) -> None:
+    run = run_tap(config, command=command)
+    assert_whole(run, sandbox)
+    assert exact(run.records) == exact(run_tap(config).records)
 
 
 def test_each_stream_ends_with_a_state_that_differs_from_those_before(served: tuple[Sandbox, Run]) -> None:
