@@ -131,7 +131,7 @@ def play(  # noqa: PLR0913 - one for each thing that scenarios differ in
         assert company.missing() == []
 
 
-@pytest.mark.parametrize(("windows", "page"), [(False, 4), (True, 4), (True, 10_000)])
+@pytest.mark.parametrize("windows", [False, True])
 @pytest.mark.parametrize(
     "steps",
     [
@@ -143,8 +143,8 @@ def play(  # noqa: PLR0913 - one for each thing that scenarios differ in
     ],
     ids=["both", "backfill first", "tail first", "backfill dies", "both die"],
 )
-def test_nothing_is_missing_whichever_runs_first(steps: tuple[Step, ...], page: int, *, windows: bool) -> None:
-    play(steps, windows=windows, page=page)
+def test_nothing_is_missing_whichever_runs_first(steps: tuple[Step, ...], *, windows: bool) -> None:
+    play(steps, windows=windows, page=4)
 
 
 @pytest.mark.slow
