@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 STEPS_BACK = (1, 32, 1024)
 """Records to step back, try by try, before the walk starts over from its first page."""
 
+ROUND = 100
+"""Where a single page holds a multiple of this many records, the server may have cut it off there."""
+
 LONGEST_TROUBLE = 5
 """Pages in a row that may bring nothing new before the walk gives up."""
 
@@ -99,7 +102,7 @@ class Walk:
         page = new = self._read(offset)
         size = len(page.records)
         full = size >= self._paginator.limit
-        if size == 0 or (isinstance(self._paginator, SinglePage) and not full):
+        if size == 0 or (isinstance(self._paginator, SinglePage) and not full and size % ROUND):
             yield page
             return
         first: Page | None = page

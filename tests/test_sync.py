@@ -380,3 +380,12 @@ def test_batches_hold_every_record(sandbox: Sandbox, config: dict[str, Any], tmp
     assert [json.loads(line) for batch in lines for line in batch] == [
         json.loads(json.dumps(record, default=float)) for record in sandbox.world.records("registrations")
     ]
+
+
+def test_a_single_page_that_the_server_may_have_cut_off_is_followed() -> None:
+    with Sandbox(workers=250, page_cap=100, days=1, registrations=1, sessions=1) as capped:
+        run = run_tap(settings(capped, resources=["workers"]))
+        assert run.returncode == 0
+        assert [worker["id"] for worker in run.records["workers"]] == [
+            worker["id"] for worker in capped.world.records("workers")
+        ]
