@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 BACKFILL = {"start_date": "2026-05-10", "end_date": "2026-06-05", "window_days": 5}
 
+OTHERS = ("NO_COLOR", "COLUMNS", "LINES")
+"""What the environment may say of another terminal than the one a run is given."""
+
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
@@ -50,7 +53,7 @@ class Terminal:
                 stdin=subprocess.DEVNULL,
                 stdout=file if output else end,
                 stderr=end,
-                env={name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": kind},
+                env={name: value for name, value in os.environ.items() if name not in OTHERS} | {"TERM": kind},
                 cwd=directory,
             )
         os.close(end)
