@@ -34,6 +34,18 @@ ROADS: dict[str, dict[str, Any]] = {
 }
 
 
+LONG = ("/faults/", "/test_postgres.py", "/test_progress.py", "/test_resources", "/test_dialect.py")
+"""The modules whose tests are short, but so many that the quick part would take more than a minute with them."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put whole modules into the slow part."""
+    for item in items:
+        if any(name in item.path.as_posix() for name in LONG):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run some modules once for each road, the second time in the slow part."""
     if any(name in f"tests.{metafunc.module.__name__}" for name in ON_BOTH_ROADS):
