@@ -166,11 +166,14 @@ class AnalyticsTap(Tap):
         return self._unready | ended
 
     @property
+    def _selected(self) -> list[AnalyticsStream]:
+        """The streams that are selected, in their order."""
+        return [stream for stream in self.streams.values() if isinstance(stream, AnalyticsStream) and stream.selected]
+
+    @property
     def _tallies(self) -> list[progress.Tally]:
         """What the selected streams have done so far, in their order."""
-        return [
-            stream.tally for stream in self.streams.values() if isinstance(stream, AnalyticsStream) and stream.selected
-        ]
+        return [stream.tally for stream in self._selected]
 
     def _sum_up(self) -> None:
         """Say in one line a stream what has been done."""
@@ -316,9 +319,7 @@ class AnalyticsTap(Tap):
     def _test(self, test: str) -> None:
         """Say of each stream whether it can be read, or write the schemas alone."""
         # The SDK would take every stream, and only those selected have a stream map.
-        selected = [
-            stream for stream in self.streams.values() if isinstance(stream, AnalyticsStream) and stream.selected
-        ]
+        selected = self._selected
         if test == CliTestOptionValue.Schema.value:
             for stream in selected:
                 stream._write_schema_message()  # noqa: SLF001 - as the SDK does

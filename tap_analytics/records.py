@@ -150,11 +150,6 @@ def decode_exactly(record: Raw) -> dict[str, Any]:
         raise RecordError(msg) from None
 
 
-def encode(values: object) -> bytes:
-    """Return JSON that has lost no digit."""
-    return _encoder.encode(values)
-
-
 class Codec:
     """Checks and encodes the records of one stream without taking their values apart.
 

@@ -29,6 +29,7 @@ from tap_analytics.endpoint import (
     Slice,
 )
 from tap_analytics.instants import format_instant, parse_instant
+from tap_analytics.output import encoder
 from tap_analytics.paging import Page, PagingError, Walk
 from tap_analytics.records import (
     CHUNK,
@@ -36,7 +37,6 @@ from tap_analytics.records import (
     Frame,
     RecordError,
     decode_exactly,
-    encode,
 )
 from tap_analytics.replication import (
     BOOKMARK,
@@ -416,7 +416,7 @@ class AnalyticsStream(ApiStream):
                     for mapped in self._mapped(record):
                         counter.increment()
                         self.tally.records += 1
-                        yield (encode(mapped),)
+                        yield (encoder.encode(mapped),)
                 continue
             wanted = self.begin().wanted(cursors) if cursors else None
             encoded = self.codec.encode(chunk if wanted is None else list(compress(chunk, wanted)))
