@@ -49,17 +49,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run some modules once for each road, the second time in the slow part."""
     if any(name in f"tests.{metafunc.module.__name__}" for name in ON_BOTH_ROADS):
-        metafunc.fixturenames.append("road")
         first, *others = ROADS
         marked = [pytest.param(name, marks=pytest.mark.slow) for name in others]
         metafunc.parametrize("road", [first, *marked], indirect=True, scope="module")
 
 
-@pytest.fixture(scope="module")
-def road(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Have the runs of a test take one of the roads, unless they have stream maps of their own."""
-    singer.ROAD.update(ROADS[request.param])
-    yield
+@pytest.fixture(scope="module", autouse=True)
+def road(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Have the runs of a test take one of the roads, unless they have stream maps of their own; tell which."""
+    name: str = getattr(request, "param", next(iter(ROADS)))
+    singer.ROAD.update(ROADS[name])
+    yield name
     singer.ROAD.clear()
 
 

@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox
 from tap_analytics.tap import TapAnalytics
+from tests.conftest import ROADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-THROUGH_THE_SDK = {"stream_maps": {"*": {"__filter__": "True"}}}
-"""A stream map that changes nothing, but that only the SDK can apply."""
 
 NAMES = st.sampled_from(["a", "b c", "ë", "_x", "UPPER", "type", "f0", 'quo"te', "back\\slash", "tab\tname", ""])
 STRINGS = st.text(max_size=8)
@@ -138,7 +136,7 @@ def test_both_roads_say_the_same(sandbox: Sandbox, stream: tuple[dict[str, Any],
     logging.disable()
     try:
         raw = messages(sandbox, schema, selected)
-        through_the_sdk = messages(sandbox, schema, selected, **THROUGH_THE_SDK)
+        through_the_sdk = messages(sandbox, schema, selected, **ROADS["through the SDK"])
     finally:
         logging.disable(logging.NOTSET)
     assert raw == through_the_sdk
