@@ -9,6 +9,9 @@ from __future__ import annotations
 import codecs
 from collections import deque
 
+SOME = 1 << 16
+"""Bytes of a body that are checked at a time."""
+
 
 class UnreadableBodyError(ValueError):
     """A body is no JSON: cut off, garbled, or something else altogether."""
@@ -20,45 +23,46 @@ class Body:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._memory = shelf.take()
-        self._decode = codecs.getincrementaldecoder("utf-8")().decode
-        self._garbled: UnicodeDecodeError | None = None
         self.size = 0
-        self.has_line_breaks = False
 
     def feed(self, piece: bytes) -> None:
         """Add a piece."""
         end = self.size + len(piece)
         self._memory[self.size : end] = piece
         self.size = end
-        if b"\n" in piece or b"\r" in piece:
-            self.has_line_breaks = True
-        if self._garbled is None:
-            self._check(piece)
 
-    def _check(self, piece: bytes, *, final: bool = False) -> None:
-        try:
-            self._decode(piece, final)
-        except UnicodeDecodeError as error:
-            self._garbled = error
+    @property
+    def has_line_breaks(self) -> bool:
+        """Whether a record may stand on more than one line."""
+        return any(self._memory.find(end, 0, self.size) >= 0 for end in (b"\n", b"\r"))
 
     def text(self) -> memoryview:
         """Return the bytes of the body, which are UTF-8, without a byte-order mark.
 
         Raises UnreadableBodyError where they are not.
         """
-        if self._garbled is None:
-            self._check(b"", final=True)
-        if self._garbled is not None:
-            msg = f"are no UTF-8 ({self._garbled.reason})"
-            raise UnreadableBodyError(msg)
         start = len(codecs.BOM_UTF8) if self.start(3) == codecs.BOM_UTF8 else 0
         text = memoryview(self._memory)[start : self.size]
         self._shelf.put_back(self._memory)
+        try:
+            _check_utf8(text)
+        except UnicodeDecodeError as error:
+            msg = f"are no UTF-8 ({error.reason})"
+            raise UnreadableBodyError(msg) from None
         return text
 
     def start(self, size: int) -> bytes:
         """Return the first bytes of the body."""
         return bytes(self._memory[: min(size, self.size)])
+
+
+def _check_utf8(text: memoryview) -> None:
+    """Raise UnicodeDecodeError where a text is no UTF-8."""
+    start, size = 0, len(text)
+    while start < size:
+        # What is decoded is thrown away: little enough at a time that the memory for it is there already.
+        _, decoded = codecs.utf_8_decode(text[start : start + SOME], "strict", start + SOME >= size)
+        start += decoded
 
 
 class Shelf:

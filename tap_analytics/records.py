@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import reduce
 from operator import attrgetter, or_
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 CHUNK = 100
 """Records that are checked, encoded and written at a time.
 
-Few enough that their values stay in the processor's cache, and that the memory for them is small
+Few enough that their bytes stay in the processor's cache, and that the memory for them is small
 enough (under 128 kB) that the allocator keeps it, and does not fetch it from the system each time.
 """
 
@@ -76,14 +77,6 @@ def _struct(types: Mapping[str, Any], *, closed: bool = False) -> type[msgspec.S
         gc=False,
         forbid_unknown_fields=closed,
     )
-
-
-def _list_decoder(row: type[msgspec.Struct]) -> msgspec.json.Decoder[list[msgspec.Struct]]:
-    return msgspec.json.Decoder(list[row])  # type: ignore[valid-type] # made here
-
-
-def _array(records: Sequence[Raw]) -> bytes:
-    return b"[" + b",".join(records) + b"]"
 
 
 def _speakable(name: str) -> bool:
@@ -183,7 +176,7 @@ class Codec:
         named = keys if all(map(_speakable, keys)) else ()
         self._key_decoder = msgspec.json.Decoder(_struct(dict.fromkeys(named, Raw | UnsetType))) if named else None
         if self.is_flat:
-            self._kept = _list_decoder(_struct(dict.fromkeys(selected, Raw | UnsetType)))
+            self._kept = msgspec.json.Decoder(_struct(dict.fromkeys(selected, Raw | UnsetType)))
             self._compile()
 
     def _compile(self) -> None:
@@ -192,8 +185,7 @@ class Codec:
         required = {name: types[name] for name in self._required}
         required |= {name: _without_null(types[name]) for name in self._keys}
         optional = {name: kind | UnsetType for name, kind in types.items() if name not in required}
-        row = _struct(required | optional, closed=True)
-        self._strict = _list_decoder(row)
+        self._strict = msgspec.json.Decoder(_struct(required | optional, closed=True))
         self._verbatim = set(types) == set(self._selected)
         if self._cursor:
             self._cursor_of = attrgetter(f"f{list(required | optional).index(self._cursor)}")
@@ -208,23 +200,17 @@ class Codec:
         except (msgspec.ValidationError, TypeError):
             return bytes(record)  # it has no key; that is said when it is encoded
 
-    def check(self, chunk: Sequence[Raw]) -> list[Any] | None:
+    def check(self, chunk: Sequence[Raw]) -> Sequence[Any] | None:
         """Return the cursors of some records, or None if a record is not as the schema says.
 
         There are no cursors where the stream has none.
         """
-        rows = self._rows(chunk)
-        if rows is None:
-            return None
-        return list(map(self._cursor_of, rows)) if self._cursor else []
-
-    def _rows(self, chunk: Sequence[Raw]) -> list[msgspec.Struct] | None:
         try:
-            return self._strict.decode(_array(chunk))
+            # One by one, in C: each record's values are gone before the next one's are made.
+            rows = map(self._strict.decode, chunk)
+            return list(map(self._cursor_of, rows)) if self._cursor else deque(rows, maxlen=0)
         except (msgspec.DecodeError, RecursionError):
-            if not self._learn(chunk):
-                return None
-        return self._rows(chunk)
+            return self.check(chunk) if self._learn(chunk) else None
 
     def _learn(self, chunk: Sequence[Raw]) -> bool:
         """Note fields that the schema does not know, and say so; tell whether there are any."""
@@ -250,7 +236,7 @@ class Codec:
         """Return the wanted fields of records that have been checked, encoded."""
         if self._verbatim or not chunk:
             return chunk
-        return _encoder.encode_lines(self._kept.decode(_array(chunk)))[:-1].split(b"\n")
+        return list(map(_encoder.encode, map(self._kept.decode, chunk)))
 
     def decode(self, record: Raw) -> dict[str, Any]:
         """Return a record as Python values that have lost no digit.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_analytics.endpoint import LONGEST_WINDOW, Everything, Since, Slice, Window, windows
@@ -21,6 +22,8 @@ CLOCK_TOLERANCE = timedelta(hours=1)
 
 BOOKMARK = "replication_key_value"
 """Where the state keeps a bookmark, as the SDK does."""
+
+_last_letter = itemgetter(slice(-1, None))
 
 State = dict[str, Any]
 
@@ -300,7 +303,7 @@ def bookmark(value: object, terms: Terms) -> tuple[datetime | None, tuple[str, .
 def _latest(values: Sequence[object]) -> str | None:
     """Return the latest of some timestamps, if they are all written alike, which is quick to tell."""
     texts = [value for value in values if isinstance(value, str)]
-    if not texts or any(len(text) != len(texts[0]) or text[-1] != "Z" for text in texts):
+    if len(set(map(len, texts))) != 1 or set(map(_last_letter, texts)) != {"Z"}:
         return None
     latest = max(texts)
     return None if parse_instant(latest) is None else latest

@@ -229,6 +229,19 @@ def test_the_bookmark_is_the_greatest_instant_and_nothing_else_moves_it(
     assert bookmark_of(again) == bookmark_of(run)
 
 
+@pytest.mark.parametrize("value", ["", "Z", "zzzz", None])
+def test_records_come_out_where_no_timestamp_can_be_read(
+    sandbox: Sandbox, config: dict[str, Any], value: str | None
+) -> None:
+    sandbox.world.clear("registrations")
+    for key in ("a", "b"):
+        sandbox.world.put("registrations", {"id": key, "updatedTimestamp": value})
+    run = run_tap(config, catalog=catalog_of(INITIAL, TAIL))
+    assert run.returncode == 0, run.stderr
+    assert sorted(keys(run, INITIAL)) == ["a", "b"]
+    assert "replication_key_value" not in run.state["bookmarks"][TAIL]
+
+
 @pytest.mark.parametrize("behind", [timedelta(0), 3 * HOUR])
 def test_the_bookmark_never_passes_the_moment_the_sync_began(behind: timedelta) -> None:
     with Sandbox(date_header=-behind, days=5, registrations=5, sessions=5) as sandbox:
