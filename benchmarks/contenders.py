@@ -33,6 +33,7 @@ BY_FILES = "the same, by BATCH files"
 DLT_INTO_POSTGRES = "dlt pipeline, rest_api to postgres"
 TO_LINES = "tap-analytics alone"
 FROM_LINES = "target-postgres alone, from a file of lines"
+SAMPLED = "target-postgres alone, looked at while it works"
 
 CHECKED = 12_000
 """Records of the run that shows that a contender reads everything: more than a page."""

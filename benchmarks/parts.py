@@ -82,17 +82,13 @@ def throughput(options: Options) -> None:
         middle = records == _middle(options.records)
         with serving(records) as url:
             some = [
-                contender.case(url, records, FEW if _is_long(contender.name, records) else options.rounds)
+                contender.case(url, records, FEW if contender.name in SLOW else options.rounds)
                 for contender in ready
                 if middle or contender.name in (AT_LARGE if records >= LARGE else AT_SMALL)
             ]
             side_by_side(some, options.rounds)
         cases += some
         write(options.results, "throughput", cases, middle=_middle(options.records))
-
-
-def _is_long(name: str, records: int) -> bool:
-    return name in SLOW or (records >= LARGE and name not in {LIMIT, TAP})
 
 
 def _middle(records: Sequence[int]) -> int:
@@ -240,7 +236,7 @@ def warehouse(options: Options) -> None:
     from benchmarks.warehouse import ready  # noqa: PLC0415 - brings in what would count as memory of a child
 
     rounds = min(options.rounds, FEW)
-    with serving(RECORDS) as url, ready(url, RECORDS, rounds) as cases:
+    with serving(RECORDS) as url, ready(url, RECORDS) as cases:
         side_by_side(cases, rounds)
         write(options.results, "warehouse", cases)
 

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import parts
 from benchmarks.contenders import (
+    BY_FILES,
     CONTENDERS,
+    DLT_INTO_POSTGRES,
     EMPTY,
     FROM_LINES,
     INTO_POSTGRES,
     LIMIT,
     NOTHING,
+    SAMPLED,
     TAP,
     TO_LINES,
 )
@@ -42,8 +45,8 @@ REPEAT = """\
 ## How to repeat it
 
     make test                       # or anything else that makes .venv
-    .venv/bin/python -m benchmarks --quick     # one round, about five minutes, printed into .cache/benchmarks
-    .venv/bin/python -m benchmarks             # everything, less than half an hour; writes this page
+    .venv/bin/python -m benchmarks --quick     # one round, about ten minutes; into .cache/benchmarks
+    .venv/bin/python -m benchmarks             # everything, less than an hour; writes this page
 
 `--only throughput startup latency batch warehouse` measures some parts and leaves the other results as they are;
 `--only page` writes the page anew. Each contender gets an environment of its own in `.cache/benchmarks`, at the
@@ -97,7 +100,7 @@ def _throughput(found: dict[str, Result]) -> str:
             seconds(result.median(name, middle)),
             seconds(result.median(name, middle, "cpu")),
             f"{result.median(name, middle, 'memory'):.0f} MB",
-            times(result.median(name, middle), fast),
+            NONE if name == TAP else times(result.median(name, middle), fast),
             str(len(case["runs"])),
         ]
         for name in _by_time(result, middle)
@@ -231,7 +234,7 @@ def _batch(found: dict[str, Result]) -> str:
             f"{case['files']}",
             f"{case['bytes'] / 1e6:.1f} MB",
             f"{case['read_back']:,}",
-            times(result.median(case["name"]), fast),
+            NONE if case["name"] == TAP else times(result.median(case["name"]), fast),
         ]
         for case in result.cases
         if case["runs"]
@@ -239,7 +242,8 @@ def _batch(found: dict[str, Result]) -> str:
     return "\n".join(
         [
             "## BATCH files\n",
-            "200,000 records as `jsonl` files packed with gzip (`batch_config`), and how many they hold:\n",
+            "200,000 records as `jsonl` files (`batch_config`), and how many those hold.",
+            "The SDK packs them at gzip's highest level, tap-analytics at its lowest:\n",
             table(["", "wall", "CPU", "files", "size", "records in them", "tap-analytics is faster by"], rows),
         ]
     )
@@ -254,16 +258,16 @@ def _warehouse(found: dict[str, Result]) -> str:
             seconds(result.median(case["name"])),
             seconds(result.median(case["name"], of="cpu")),
             f"{case['rows']:,}" if "rows" in case else NONE,
-            times(result.median(case["name"]), fast),
+            times(result.median(case["name"]), fast) if case["name"] in (BY_FILES, DLT_INTO_POSTGRES) else NONE,
             str(len(case["runs"])),
         ]
         for case in result.cases
-        if case["runs"]
+        if case["runs"] and case["name"] != SAMPLED
     ]
     text = [
         "## Into Postgres\n",
         "200,000 registrations into the same server on the same machine, each time into a new schema:\n",
-        table(["", "wall", "CPU", "rows", f"{TIMES} the first", "runs"], rows),
+        table(["", "wall", "CPU", "rows", f"time, {TIMES} the first", "runs"], rows),
     ]
     tap, target = result.median(TO_LINES), result.median(FROM_LINES)
     if fast and tap and target:
@@ -271,6 +275,14 @@ def _warehouse(found: dict[str, Result]) -> str:
             f"The loader sets the pace: alone, from a file, it takes {target / fast:.0%} of the whole; "
             f"the tap alone takes {tap / fast:.0%}, and works while the loader does.\n"
         )
+    sampled = result.find(SAMPLED)
+    if sampled:
+        counts = sorted(sampled["samples"].items(), key=lambda item: -item[1])
+        total = sum(sampled["samples"].values())
+        text += [
+            "Where the loader's time goes, by samples of its stack:\n",
+            table(["", "share"], [[activity, f"{count / total:.0%}"] for activity, count in counts]),
+        ]
     return "\n".join(text)
 
 

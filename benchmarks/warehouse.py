@@ -17,6 +17,7 @@ from benchmarks.contenders import (
     DLT_INTO_POSTGRES,
     FROM_LINES,
     INTO_POSTGRES,
+    SAMPLED,
     SCRIPTS,
     TAP,
     TO_LINES,
@@ -45,7 +46,7 @@ PROGRAMS = Path(sys.executable).parent
 
 
 @contextmanager
-def ready(url: str, records: int, rounds: int) -> Iterator[list[Case]]:
+def ready(url: str, records: int) -> Iterator[list[Case]]:
     """Start a server, and give what is to be measured with it."""
     workplace = CACHE / "warehouse"
     emptying(workplace)()
@@ -62,10 +63,12 @@ def ready(url: str, records: int, rounds: int) -> Iterator[list[Case]]:
             *_halves(url, server, workplace),
         ]
         for case in cases:
-            case.records, case.rounds = records, rounds
-            if case.name != TO_LINES:
+            case.records = records
+            if case.name == TO_LINES:
+                continue
+            case.before = warehouse.clear
+            if case.after is None:
                 schema = DLT_SCHEMA if case.name == DLT_INTO_POSTGRES else SCHEMA
-                case.before = warehouse.clear
                 case.after = lambda schema=schema: warehouse.count(schema)
         yield cases
         warehouse.clear()
@@ -132,4 +135,7 @@ def _halves(url: str, server: Server, workplace: Path) -> list[Case]:
         "validate_records": False,
     }
     command = [str(PROGRAMS / "target-postgres"), "--config", write_json(workplace / "target.json", config)]
-    return [alone, Case(FROM_LINES, command, stdin=lines)]
+    samples = workplace / "samples.json"
+    sampling = [sys.executable, str(SCRIPTS / "sampled.py"), str(samples), *command]
+    sampled = Case(SAMPLED, sampling, stdin=lines, rounds=1, after=lambda: {"samples": json.loads(samples.read_text())})
+    return [alone, Case(FROM_LINES, command, stdin=lines), sampled]
