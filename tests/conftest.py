@@ -51,11 +51,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if any(name in f"tests.{metafunc.module.__name__}" for name in ON_BOTH_ROADS):
         first, *others = ROADS
         marked = [pytest.param(name, marks=pytest.mark.slow) for name in others]
-        metafunc.parametrize("road", [first, *marked], indirect=True, scope="module")
+        metafunc.parametrize("way_out", [first, *marked], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def road(request: pytest.FixtureRequest) -> Iterator[str]:
+def way_out(request: pytest.FixtureRequest) -> Iterator[str]:
     """Have the runs of a test take one of the roads, unless they have stream maps of their own; tell which."""
     name: str = getattr(request, "param", next(iter(ROADS)))
     singer.ROAD.update(ROADS[name])

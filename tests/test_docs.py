@@ -21,6 +21,8 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+from benchmarks import report
+from benchmarks.__main__ import RESULTS
 from demo.postgres import postgres
 from demo.project import ROOT
 from docs.generate import pages
@@ -124,6 +126,12 @@ def test_links_lead_to_files_that_are_there(page: Path) -> None:
             assert ROOT in path.parents, f"{page.name}: {target}"
             # A page of the site can lead only to what is in the site.
             assert page.parent != DOCS or DOCS in path.parents, f"{page.name}: {target}"
+
+
+def test_the_page_about_performance_tells_what_was_measured(tmp_path: Path) -> None:
+    report.write(RESULTS, tmp_path)
+    for made in tmp_path.iterdir():
+        assert made.read_text(encoding="utf-8") == (DOCS / made.name).read_text(encoding="utf-8"), made.name
 
 
 def test_pages_that_tell_facts_of_the_code_are_up_to_date() -> None:

@@ -169,6 +169,28 @@ def test_one_stream_of_a_pair_can_be_selected_alone(stream: str, road: Road) -> 
 
 
 @pytest.mark.slow
+def test_records_can_go_to_the_loader_by_files(road: Road, tmp_path: Path) -> None:
+    place = tmp_path / "batches"
+    place.mkdir()
+    batches = json.dumps(
+        {
+            "encoding": {"format": "jsonl", "compression": "gzip"},
+            "storage": {"root": place.as_uri(), "prefix": "daily-"},
+        }
+    )
+    road.meltano(*RUN, TAP_ANALYTICS_BATCH_CONFIG=batches)
+    road.advance(days=2)
+    road.meltano(*RUN, TAP_ANALYTICS_BATCH_CONFIG=batches)
+    for table in TABLES:
+        road.assert_equal(table)
+        # The loader fills these in for records that come by lines.
+        assert all(row["_sdc_received_at"] is None for row in road.loaded(table).values())
+    # Nobody removes them.
+    assert all(file.name.startswith("daily-tap-analytics--") for file in place.iterdir())
+    assert len(list(place.iterdir())) > len(TABLES)
+
+
+@pytest.mark.slow
 def test_files_for_a_first_look(road: Road) -> None:
     road.meltano("run", "tap-analytics", "target-csv")
     for table in TABLES:

@@ -59,9 +59,9 @@ def assert_whole(run: Run, sandbox: Sandbox, *streams: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def served(road: str) -> Any:  # noqa: ANN401 - a generator of pairs
+def served(way_out: str) -> Any:  # noqa: ANN401 - a generator of pairs
     """Return a server, and a run with nothing but the required settings, made anew for each road."""
-    del road
+    del way_out
     with Sandbox(days=20, registrations=120, sessions=60, workers=12, rows=15) as sandbox:
         yield sandbox, run_tap(settings(sandbox))
 
@@ -76,12 +76,12 @@ def test_every_record_of_every_stream_comes_out_once_and_equal(served: tuple[San
     assert not run.problems
 
 
-def test_runs_take_the_road_that_they_are_told_to(served: tuple[Sandbox, Run], road: str) -> None:
+def test_runs_take_the_road_that_they_are_told_to(served: tuple[Sandbox, Run], way_out: str) -> None:
     _, run = served
     records = [message for message in run.messages if message["type"] == "RECORD"]
     times = {message["time_extracted"] for message in records if message["stream"] == "registrations_initial"}
     # The SDK tells the time of each record, the other road that of the page.
-    assert (len(times) == 1) == (road == "as they came")
+    assert (len(times) == 1) == (way_out == "as they came")
 
 
 @pytest.mark.parametrize(
