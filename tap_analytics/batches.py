@@ -47,7 +47,7 @@ class BatchFiles:
 
     def _begin(self) -> IO[bytes]:
         self._number += 1
-        packed = self._config.encoding.compression != "none"
+        packed = self._config.encoding.compression == "gzip"
         self._filename = f"{self._name}-{self._number}.json{'.gz' if packed else ''}"
         self._room = self._config.batch_size
         file: Any = self._open.enter_context(self._config.storage.open(self._filename, "wb"))

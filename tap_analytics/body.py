@@ -74,7 +74,10 @@ class Shelf:
     def take(self) -> bytearray:
         """Return memory that nobody looks at any more, or new."""
         for _ in range(len(self._memories)):
-            memory = self._memories.popleft()
+            try:
+                memory = self._memories.popleft()
+            except IndexError:
+                break  # another thread was quicker
             try:
                 # Python lets nobody change the size of memory that somebody has a view of.
                 memory.append(0)

@@ -88,10 +88,14 @@ class ApiStream(RESTStream[Token]):
     def __init__(self, tap: Tap, connection: Connection) -> None:
         self.connection = connection
         self.tally = Tally(self.name)
-        self._selector = Selector(self.data_selector)
         super().__init__(tap)
+        self._selector = Selector(self.data_selector, warn=self.warn)
         words = ("retry_on_status_codes", "max_retries", "backoff_factor")
         self.errors = ErrorHandler(**{word: self.error_handler.get(word, self.config[word]) for word in words})
+
+    def warn(self, text: str) -> None:
+        """Tell the user what may be wrong with the stream."""
+        self.logger.warning("%s: %s", self.name, text)
 
     # Requests
 
@@ -277,6 +281,6 @@ def _seconds(asked: str, served: str | None) -> float:
             return min(float(asked), ETERNITY)
         now = parsedate_to_datetime(served) if served else datetime.now(UTC)
         seconds = (parsedate_to_datetime(asked) - now).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
     return max(seconds, 0.0)

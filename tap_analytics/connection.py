@@ -102,10 +102,12 @@ class Connection:
 
         Raises FatalAPIError where it leads to another server, which must not learn the key.
         """
+        redirected = request.copy()
         try:
-            target = urljoin(request.url or "", location)
-            parts = urlsplit(target)
-            same = same_origin(target, request.url or "")
+            # Judged as it will be sent: there are addresses that two readers take for two servers.
+            redirected.prepare_url(urljoin(request.url or "", location), None)
+            parts = urlsplit(redirected.url or "")
+            same = same_origin(redirected.url or "", request.url or "")
         except ValueError:
             msg = "redirects to an address that is none. Check base_url."
             raise FatalAPIError(msg) from None
@@ -113,15 +115,13 @@ class Connection:
             server = f"{parts.scheme}, {parts.hostname}" + (f", port {parts.port}" if parts.port else "")
             msg = f"redirects to another server ({server}), which is refused. Check base_url."
             raise FatalAPIError(self.key.redact(msg))
-        redirected = request.copy()
-        redirected.prepare_url(target, None)
-        told = parse_qs(urlsplit(redirected.url or "").query)
+        told = parse_qs(parts.query)
         return redirected if self.key.name in told else self.authenticator(redirected)
 
     def _compare_clocks(self, date: str | None) -> None:
         try:
             served = parsedate_to_datetime(date or "").astimezone(UTC)
-        except ValueError:
+        except (ValueError, OverflowError):
             return
         # The header tells whole seconds. What that and a slow answer add does no harm: an instant
         # too early has records read twice, and one too late has them missed.

@@ -148,6 +148,8 @@ class AnalyticsTap(Tap):
                 stream = self.streams.get(entry.tap_stream_id)
                 if stream is not None and stream.selected:
                     self.mapper.register_raw_streams_from_catalog(type(self.catalog)([(entry.tap_stream_id, entry)]))
+        except ConfigValidationError:
+            raise
         except Exception as error:
             # The SDK looks at the words of a map as it goes, so anything may come of wrong ones.
             msg = "Config validation failed"

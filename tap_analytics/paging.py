@@ -3,7 +3,8 @@
 Each page is asked for so that it begins with the last record of the page before. If it does, no
 row between the two can have been missed, as long as rows keep their order. If it does not, rows
 came or went, or the server or a cache answered something else than was asked; then the walk
-steps back until a page begins with a record it knows, and goes on from there.
+steps back until a page begins with a record it knows, and goes on from there. A row that came in
+among those already read may be an old one, from further on: the list is read again.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ ROUND = 100
 """Where a single page holds a multiple of this many records, the server may have cut it off there."""
 
 LONGEST_TROUBLE = 5
-"""Pages in a row that may bring nothing new before the walk gives up."""
+"""Pages in a row that may bring nothing new before the walk gives up, and how often it may start over."""
+
+LOOKS = 3
+"""How often a list is read as long as rows come in among those that have been read."""
 
 
 class PagingError(FatalSyncError):
@@ -76,6 +80,9 @@ class Walk:
         self._before: Page
         self._ahead = 1
         self._trouble = 0
+        self._restarts = 0
+        self._came_in: str | None = None
+        """The last request that showed rows among those that had been read."""
 
     def start(self) -> None:
         """Ask for the first page, if that has not been done."""
@@ -93,7 +100,15 @@ class Walk:
         Raises PagingError where the pages do not fit together, and what a request raised.
         """
         try:
-            yield from self._pages()
+            for _ in range(LOOKS if self._keyed else 1):  # without a key, every look would double the rows
+                self._came_in = None
+                yield from self._pages()
+                if self._came_in is None:
+                    return
+            self._warn(
+                f"{self._came_in} showed that rows came in among those that had been read. If one of them was "
+                "moved there from further on, it may be missing until the next run."
+            )
         finally:
             self.close()
 
@@ -122,14 +137,14 @@ class Walk:
             if joined is None and not self._brings_new(page):
                 page = self._read(offset)  # a stale or an empty answer is often gone by then
                 joined = self._joined(page)
+            if first is not None and len(page.records) > 1 and page.records == first.records and self._repeats(first):
+                self._judge_repetition(page, full=full)
+                return
             if joined is not None:
                 if not joined.records:
                     return
                 self._trouble = 0
                 new = joined
-            elif first is not None and page.records == first.records and self._repeats(first):
-                self._judge_repetition(page, full=full)
-                return
             else:
                 offset, page = self._step_back(offset, page)
                 new = self._unknown(page)
@@ -160,7 +175,8 @@ class Walk:
             raise PagingError(self._sight(page))
         if self._brings_new(page):
             self._trouble = 0 if self._keyed else self._trouble
-            return offset, page  # rows came in ahead of it
+            self._came_in = page.request
+            return offset, page
         start = self._paginator.offset
         for step in STEPS_BACK:
             if offset - step <= start:
@@ -173,6 +189,9 @@ class Walk:
     def _restart(self, start: int) -> Page:
         """Return the first page anew, once two answers agree on where it begins: nothing joins it to another."""
         page = self._read(start)
+        self._restarts += 1
+        if self._restarts > LONGEST_TROUBLE:
+            raise PagingError(self._sight(page))
         for _ in range(LONGEST_TROUBLE):
             before, page = page, self._read(start)
             if page.records and before.records and self._key_of(page.records[0]) == self._key_of(before.records[0]):

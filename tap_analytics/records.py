@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import re
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import reduce
@@ -36,6 +37,13 @@ _CHECKS: Mapping[str, Any] = {
     "object": dict[str, Raw],
     "null": None,
 }
+
+_ESCAPES = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
+    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"  # half of one
+    rb"|\\."
+)
+_HALF = len(r"\ud83d")
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _exactly = msgspec.json.Decoder(dict[str, Any], float_hook=decimal.Decimal)
@@ -79,6 +87,14 @@ def _struct(types: Mapping[str, Any], *, closed: bool = False) -> type[msgspec.S
     )
 
 
+def _with_whole_characters(text: bytes) -> bytes:
+    """Return JSON with U+FFFD for each half of a surrogate pair that stands alone.
+
+    RFC 8259 (8.2) allows such halves, which are no text; they come from text that was cut within a character.
+    """
+    return _ESCAPES.sub(lambda match: rb"\ufffd" if len(match[0]) == _HALF else match[0], text)
+
+
 def _speakable(name: str) -> bool:
     """Tell whether a struct can have a field of this name."""
     return name.isprintable() and '"' not in name and "\\" not in name
@@ -95,8 +111,10 @@ class Selector:
     an object is one record, null is none.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, warn: Callable[[str], None]) -> None:
         self._path = path
+        self._warn = warn
+        self._has_warned = False
         node: Any = list[Raw] | dict[str, Raw] | None
         for name in reversed([] if path == "$" else path.removeprefix("$.").split(".")):
             node = msgspec.defstruct("Node", [("node", node)], rename={"node": name})
@@ -109,12 +127,9 @@ class Selector:
         Raises UnreadableBodyError where the body is no JSON, and RecordError where the JSON
         does not have the node.
         """
-        text: memoryview | bytes = body.text()
+        text = body.text()
         try:
-            if body.has_line_breaks:
-                # A record must fit a line; this leaves every number and string as it is.
-                text = msgspec.json.format(bytes(text), indent=-1)
-            node = self._decoder.decode(text)
+            node = self._decode(text, body)
         except msgspec.ValidationError as error:
             msg = f"nothing at the data selector {self._path!r} ({error})"
             raise RecordError(msg) from None
@@ -129,6 +144,23 @@ class Selector:
         if node is None:
             return []
         return node if isinstance(node, list) else [Raw(_encoder.encode(node))]
+
+    def _decode(self, text: memoryview | bytes, body: Body) -> Any:  # noqa: ANN401 - a struct made here, or a node
+        try:
+            if body.has_line_breaks:
+                # A record must fit a line; this leaves every number and string as it is.
+                text = msgspec.json.format(bytes(text), indent=-1)
+            return self._decoder.decode(text)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            whole = _with_whole_characters(bytes(text))
+            if whole == text:
+                raise
+        if not self._has_warned:
+            self._has_warned = True
+            self._warn("The API sends halves of characters; U+FFFD is written in their place. This is said once.")
+        return self._decode(whole, body)
 
 
 def decode_exactly(record: Raw) -> dict[str, Any]:
@@ -160,9 +192,13 @@ class Codec:
         warn: Callable[[str], None],
     ) -> None:
         self._types = {name: _type_of(definition) for name, definition in schema["properties"].items()}
-        self.is_flat = all(map(_speakable, self._types)) and all(
-            is_judged_by_shape(definition) and not _has_properties(definition)
-            for definition in schema["properties"].values()
+        self.is_flat = (
+            all(map(_speakable, self._types))
+            and all(self._types[key] is not Raw for key in keys)
+            and all(
+                is_judged_by_shape(definition) and not _has_properties(definition)
+                for definition in schema["properties"].values()
+            )
         )
         """Whether there is nothing to check but the types of fields, and nothing to leave out below them."""
         self._mender = Mender(schema, warn)

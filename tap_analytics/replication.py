@@ -246,8 +246,11 @@ class TimeReading(Reading):
         self._bookmark, self.notes = bookmark(state.get(BOOKMARK), terms)
         if self._bookmark is not None:
             self._since = earlier(self._bookmark, terms.lookback)
-            dates = terms.cursor.get("format") == "date"
-            text = str(self._since.date()) if dates else format_instant(self._since)
+            text = format_instant(self._since)
+            if terms.cursor.get("format") == "date":
+                # A date is wanted as a whole, whatever the time of the bookmark.
+                self._since = datetime.combine(self._since.date(), time.min, UTC)
+                text = str(self._since.date())
             self.slices = (Since(way.param, text),)
         elif way.initial_value is not None:
             self._since = self.place(way.initial_value)

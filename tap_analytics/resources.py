@@ -277,8 +277,8 @@ def _schema_problems(resource: Words, facts: Words, base: type[AnalyticsStream],
     if isinstance(replication, Cursor):
         for word, mistake in _cursor_mistakes(cursor, replication, schema).items():
             yield f"{incremental}.{word}: {mistake}"
-    elif isinstance(cursor, str) and cursor not in schema["properties"]:
-        yield f"{place}.schema: {cursor!r} is not in it, which the stream is replicated by"
+    elif isinstance(cursor, str) and "string" not in kinds(schema["properties"].get(cursor, {})):
+        yield f"{place}.schema: {cursor!r} is no string in it, which the stream is replicated by"
 
 
 def _cursor_mistakes(cursor: str | None, way: Cursor, schema: Words) -> dict[str, str]:

@@ -67,6 +67,7 @@ def problems(config: dict[str, Any], schema: Mapping[str, Any], *, complete: boo
     for name in config.keys() - schema["properties"].keys():
         if close := get_close_matches(name, schema["properties"], 1):
             yield f"{name}: no such setting; did you mean {close[0]}?"
+    yield from _batch_problems(config.get("batch_config"))
     for name, check in _CHECKS.items():
         value = config.get(name)
         if isinstance(value, str) and value and (problem := check(value, config)):
@@ -89,6 +90,25 @@ def _line(error: ValidationError) -> str:
     return f"{name}: {message}"
 
 
+def _batch_problems(batches: object) -> Iterator[str]:
+    """Yield a line for each mistake in `batch_config` that its schema, which is the SDK's, lets pass."""
+    if not isinstance(batches, dict) or not batches:
+        return
+    known = {"encoding": ("format", "compression"), "storage": ("root", "prefix", "params"), "batch_size": ()}
+    for name in batches.keys() - known.keys():
+        yield f"batch_config.{name}: is not known; valid are {', '.join(known)}"
+    for name, needed in (("encoding", "format"), ("storage", "root")):
+        part = batches.get(name)
+        stated = part if isinstance(part, dict) else {}
+        if not stated.get(needed):
+            yield f"batch_config.{name}.{needed}: is missing"
+        for word in stated.keys() - set(known[name]):
+            yield f"batch_config.{name}.{word}: is not known; valid are {', '.join(known[name])}"
+    size = batches.get("batch_size", 1)
+    if type(size) is not int or size < 1:
+        yield f"batch_config.batch_size: {size!r} is no whole number from 1 on"
+
+
 def _base_url(value: str, config: Mapping[str, Any]) -> str | None:
     del config
     try:
@@ -98,12 +118,12 @@ def _base_url(value: str, config: Mapping[str, Any]) -> str | None:
         return f"is no URL ({error})"
     if parts.scheme not in {"http", "https"} or not parts.hostname or value != value.strip():
         return "must be a URL like https://api.example.com"
+    if parts.username is not None or parts.query or parts.fragment:
+        return "must have no user name, query or fragment; the key belongs in api_key"
     try:
         requests.Request("GET", value).prepare()
     except requests.RequestException:
         return f"{value!r} names no host that there can be"
-    if parts.username is not None or parts.query or parts.fragment:
-        return "must have no user name, query or fragment; the key belongs in api_key"
     return None
 
 

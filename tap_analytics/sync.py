@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatch
@@ -85,6 +85,8 @@ class AnalyticsStream(ApiStream):
         self._reading: Reading | None = None
         self._walk: Walk | None = None
         self._batches = False
+        self._unsettled: State = {}
+        """What will be known to have been emitted once the file that is being written is complete."""
 
     # Reading
 
@@ -109,7 +111,8 @@ class AnalyticsStream(ApiStream):
         following = streams[streams.index(self) + 1 :]
         for stream in following[: self.connection.max_in_flight - 1]:
             if isinstance(stream, AnalyticsStream):
-                stream.begin()
+                with suppress(Exception):  # whatever is wrong with it is said in its own turn
+                    stream.begin()
 
     def _terms(self, way: Replication) -> Terms:
         backfill_began = None
@@ -135,13 +138,17 @@ class AnalyticsStream(ApiStream):
             self.paginator,
             key_of=self.codec.key_of if self.primary_keys else None,
             max_in_flight=self.connection.max_in_flight,
-            warn=lambda text: self.logger.warning("%s: %s", self.name, text),
+            warn=self.warn,
         )
 
     @property
     def emit_activate_version_messages(self) -> bool:
         """No: the SDK sends the version before the rows, and a target may delete at once."""
         return False
+
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """Return none: what a bookmark may not pass is known where it is noted."""
+        del context
 
     @property
     def _cursor(self) -> str | None:
@@ -159,7 +166,7 @@ class AnalyticsStream(ApiStream):
                 selected=[name for name in schema["properties"] if self.mask["properties", name]],
                 keys=self.primary_keys,
                 cursor=self._cursor,
-                warn=lambda text: self.logger.warning("%s: %s", self.name, text),
+                warn=self.warn,
             )
         return self._codec
 
@@ -171,7 +178,7 @@ class AnalyticsStream(ApiStream):
         reading = self.begin()
         self._look_ahead()
         for note in reading.notes:
-            self.logger.warning("%s: %s", self.name, note)
+            self.warn(note)
         walk = self._walk
         ahead = self.connection.max_in_flight > 1
         self.tally.windows = len(reading.slices)
@@ -205,10 +212,17 @@ class AnalyticsStream(ApiStream):
         """Write what is now known to have been emitted."""
         if BOOKMARK in state:
             state = {"replication_key": self.replication_key, **state}
-        self.stream_state.update(state)
-        self.state_manager.is_flushed = False
+        self._unsettled |= state
         if not self._batches:
+            self._settle()
             self._write_state_message()
+
+    def _settle(self) -> None:
+        """Take into the state what is now known to have been emitted."""
+        if self._unsettled:
+            self.stream_state.update(self._unsettled)
+            self._unsettled.clear()
+            self.state_manager.is_flushed = False
 
     def sample(self) -> Iterator[Record]:
         """Yield some of the first records, for those who want to know what there is.
@@ -224,7 +238,7 @@ class AnalyticsStream(ApiStream):
             self.paginator,
             key_of=None,
             max_in_flight=1,
-            warn=self.logger.warning,
+            warn=self.warn,
         )
         records = (record for page in walk.pages() for record in page.records)
         yield from map(decode_exactly, islice(records, SAMPLE))
@@ -284,11 +298,11 @@ class AnalyticsStream(ApiStream):
         What ends the stream early is kept in `failure`, so that the other streams go on.
         """
         del context
-        fast = write_messages and self._takes_fast_road()
         index = 0
         if self.write_disposition == "replace":
             self._stream_version = self._tap.initialized_at // 1000
         with self.get_record_counter() as counter, self.get_sync_timer(), self._keeping_failure():
+            fast = write_messages and self._takes_fast_road()
             for page in self.pages():
                 if fast:
                     frame = Frame(self.stream_maps[0].stream_alias, self._stream_version, page.received)
@@ -343,6 +357,8 @@ class AnalyticsStream(ApiStream):
         self._batches = True
         with self._keeping_failure():
             super()._sync_batches(batch_config, context)
+            self._settle()
+            self._write_state_message()
 
     def get_batches(
         self,
@@ -353,23 +369,35 @@ class AnalyticsStream(ApiStream):
 
         Raises SyncError where the reading cannot go on; what was read until then is in a batch.
         """
-        if not self._takes_fast_road() or batch_config.encoding.format != "jsonl":
-            yield from super().get_batches(batch_config, context)
-            return
+        ours = batch_config.encoding.format == "jsonl"
+        for batch in self._files(batch_config) if ours else super().get_batches(batch_config, context):
+            # Its file is complete, and so are those of all records before.
+            self._settle()
+            yield batch
+
+    def _files(self, batch_config: BatchConfig) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
         files = BatchFiles(batch_config, f"{self.tap_name}--{self.name}")
         ended: SingerSDKError | None = None
-        with self.get_record_counter() as counter, self.get_sync_timer():
-            try:
-                for page in self.pages():
-                    for records in self._encoded(page, counter):
-                        for manifest in files.write(records):
-                            yield batch_config.encoding, manifest
-            except SingerSDKError as error:
-                ended = error
-            for manifest in files.end():
-                yield batch_config.encoding, manifest
+        try:
+            for records in self._all_encoded():
+                for manifest in files.write(records):
+                    yield batch_config.encoding, manifest
+        except SingerSDKError as error:
+            ended = error
+        for manifest in files.end():
+            yield batch_config.encoding, manifest
         if ended is not None:
             raise ended
+
+    def _all_encoded(self) -> Iterator[Sequence[Raw | bytes]]:
+        """Yield the wanted records of all pages, encoded, some at a time."""
+        if not self._takes_fast_road():
+            for record in self._sync_records(write_messages=False):
+                yield (encoder.encode(record),)
+            return
+        with self.get_record_counter() as counter, self.get_sync_timer():
+            for page in self.pages():
+                yield from self._encoded(page, counter)
 
     def _takes_fast_road(self) -> bool:
         """Tell whether records leave as they came: nothing is to be changed within them."""
@@ -389,7 +417,7 @@ class AnalyticsStream(ApiStream):
             return True
         definitions = self.config.get("stream_maps", {})
         return type(found) is CustomStreamMap and all(
-            definition.keys() <= {"__alias__"}
+            isinstance(definition, dict) and definition.keys() <= {"__alias__"}
             for pattern, definition in definitions.items()
             if fnmatch(self.name, pattern)
         )

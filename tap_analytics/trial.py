@@ -19,8 +19,9 @@ RETRIES = 1
 def part(way: Replication, terms: Terms) -> Slice:
     """Return one slice that tells whether all can be read; the latest days of a stream with windows."""
     if isinstance(way, Tail):
-        start = terms.began.date() - terms.lookback
-        return Window(start, (terms.began.date() - start + timedelta(days=2)).days, "UPDATED")
+        end = terms.began.date() + timedelta(days=2)
+        days = min(terms.lookback.days + 2, LONGEST_WINDOW)
+        return Window(end - timedelta(days=days), days, "UPDATED")
     slices = way.begin({}, terms).slices or (Everything(),)
     first, last = slices[0], slices[-1]
     if isinstance(first, Window) and isinstance(last, Window):

@@ -241,8 +241,21 @@ def _schema(value: object, place: str) -> Problems:
         yield f"{place}: is not valid; it must be a JSON Schema of an object, with properties"
         return
     for name, definition in properties.items():
-        if not isinstance(definition, dict):
-            yield f"{place}.properties.{name}: {definition!r} is not valid; it must be a JSON Schema"
+        yield from _definition(definition, f"{place}.properties.{name}")
+
+
+def _definition(value: object, place: str) -> Problems:
+    """Check what the SDK and the tap take for granted of the schema of a field, at whatever depth."""
+    if not isinstance(value, dict):
+        yield f"{place}: {told(value)} is not valid; it must be a JSON Schema that is an object"
+        return
+    if "$ref" in value:
+        yield f"{place}.$ref: is not valid here; write out what it refers to"
+    if "items" in value:
+        yield from _definition(value["items"], f"{place}.items")
+    properties = value.get("properties", {})
+    for name, definition in properties.items() if isinstance(properties, dict) else ():
+        yield from _definition(definition, f"{place}.properties.{name}")
 
 
 def _initial(value: object, place: str) -> Problems:

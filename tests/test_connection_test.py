@@ -46,6 +46,11 @@ def test_it_takes_one_small_request_a_stream(sandbox: Sandbox, config: dict[str,
     assert all(int(params["days_from_date"]) <= 3 for params in asked if params not in backfills)
 
 
+def test_a_lookback_longer_than_a_request_may_ask_for(config: dict[str, Any]) -> None:
+    run = run_test(config | {"lookback_days": 500})
+    assert run.returncode == 0, run.stderr
+
+
 def test_standard_output_holds_a_schema_and_at_most_a_record_a_stream(config: dict[str, Any]) -> None:
     run = run_test(config)
     assert len(run.schemas) == 14

@@ -47,8 +47,9 @@ class Server:
     ignores_offset: bool = False
     repeats_last_page: bool = False
     largest_offset: int = 10_000
+    nothing_beyond: int = 10_000
     moves: list[tuple[str, float] | None] = field(default_factory=list)
-    """What happens before each request: rows come or go, at a fraction of the list."""
+    """What happens before each request: at a fraction of the list, a row comes, goes, or moves to the front."""
     empty: set[int] = field(default_factory=set)
     """The requests, counted from 0, that are answered without rows."""
     stale: set[int] = field(default_factory=set)
@@ -78,7 +79,7 @@ class Server:
             at = max(len(self.rows) - 1, 0) // size * size
         found = self._last if number in self.stale else self.rows[at : at + size]
         self._last = found
-        found = [] if number in self.empty else found
+        found = [] if number in self.empty or offset > self.nothing_beyond else found
         return Page([Raw(b"%d" % row) for row in found], f"GET (offset={offset})", RECEIVED)
 
     def _move(self) -> None:
@@ -86,6 +87,8 @@ class Server:
             case ("insert", where):
                 self.rows.insert(round(where * len(self.rows)), self._next)
                 self._next += 1
+            case ("advance", where) if self.rows:
+                self.rows.insert(0, self.rows.pop(round(where * (len(self.rows) - 1))))
             case ("delete", where) if self.rows:
                 self.stayed.discard(self.rows.pop(round(where * (len(self.rows) - 1))))
             case _:
@@ -189,6 +192,60 @@ def test_a_few_moves_are_got_over(rows: int, page: int, in_flight: int, **troubl
     found, warnings = walk(server, max_in_flight=in_flight)
     assert server.stayed <= set(found)
     assert warnings == []
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(
+    rows=st.integers(5, 60),
+    page=st.integers(3, 20),
+    in_flight=IN_FLIGHT,
+    lazy=st.booleans(),
+    moves=st.lists(st.none() | st.tuples(st.sampled_from(["advance", "insert"]), st.floats(0, 1)), max_size=25),
+)
+def test_a_row_that_moves_to_the_front_is_found_or_the_doubt_is_said(
+    rows: int,
+    page: int,
+    in_flight: int,
+    **trouble: Any,  # noqa: ANN401
+) -> None:
+    server = Server(list(range(rows)), page, **trouble)
+    try:
+        found, warnings = walk(server, max_in_flight=in_flight)
+    except PagingError:
+        return
+    assert warnings or server.stayed <= set(found)
+
+
+def test_a_row_that_moves_to_the_front_costs_one_more_look() -> None:
+    server = Server(list(range(8)), 4, moves=[None, ("advance", 1.0)])
+    found, warnings = walk(server, max_in_flight=1)
+    assert found[-8:] == [7, *range(7)]
+    assert warnings == []
+
+
+@pytest.mark.parametrize(("keyed", "times"), [(True, 100), (False, 1)])
+def test_rows_that_keep_coming_in_end_a_walk_with_a_warning(*, keyed: bool, times: int) -> None:
+    # Rows without a key are not read twice: no target could merge them.
+    server = Server(list(range(40)), 10, moves=[None, ("insert", 0.0), None] * times)
+    found, (warning,) = walk(server, max_in_flight=1, keyed=keyed)
+    assert server.stayed <= set(found)
+    assert "may be missing until the next run" in warning
+    assert server.requests < 60
+
+
+@pytest.mark.parametrize("ends", [10, 30])
+def test_a_server_that_has_nothing_beyond_some_offset_but_a_shorter_list_is_refused(ends: int) -> None:
+    server = Server(list(range(100)), 10, nothing_beyond=ends)
+    with pytest.raises(PagingError, match="do not continue"):
+        walk(server)
+    assert server.requests < 100
+
+
+def test_a_server_that_ignores_the_offset_is_found_out_though_its_page_ends_as_it_begins() -> None:
+    server = Server([1, 2, 1], 10, ignores_offset=True)
+    found, (warning,) = walk(server)
+    assert found == [1, 2, 1]
+    assert "does not seem to page" in warning
 
 
 def test_a_page_that_insertions_made_like_the_first_is_not_taken_for_it() -> None:

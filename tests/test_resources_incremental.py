@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.singer import instant, run_tap
@@ -200,3 +201,13 @@ def test_a_shipped_stream_becomes_incremental(sandbox: Sandbox, config: Words) -
     newest = max(record["updatedTimestamp"] for record in first.records["workers"])
     assert {record["updatedTimestamp"] for record in second.records["workers"]} == {newest}
     assert asked(sandbox, "updated_after") > {None}
+
+
+def test_a_date_is_read_again_as_a_whole(sandbox: Sandbox, config: Words) -> None:
+    config = incremental(config, schema={"type": ["string", "null"], "format": "date"}, start_param="day")
+    today, tomorrow = (str(datetime.now(UTC).date() + timedelta(days=days)) for days in (0, 1))
+    put(sandbox, at(1, tomorrow))
+    first = run_tap(config)
+    put(sandbox, at(2, today))  # it came after the first run, on the same day
+    second = run_tap(config, state=first.state)
+    assert keys(second.records["things"]) == ["2"]

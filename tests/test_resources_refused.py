@@ -131,6 +131,22 @@ TABLE: list[tuple[Any, str, str]] = [
         "resources[0].write_disposition: ",
         "cannot be incremental",
     ),
+    # Schemas
+    (
+        [resource(schema={"properties": {"id": {"$ref": "#/definitions/id"}}})],
+        "resources[0].schema.properties.id.$ref: ",
+        "write out",
+    ),
+    (
+        [resource(schema={"properties": {"id": {"type": "string"}, "tags": {"type": "array", "items": [{}]}}})],
+        "resources[0].schema.properties.tags.items: ",
+        "JSON Schema",
+    ),
+    (
+        [{"name": "registrations_incremental", "schema": {"properties": {"id": {}, "updatedTimestamp": {}}}}],
+        "resources[0].schema: ",
+        "is no string",
+    ),
     # Parameters
     (endpoint(params=["a"]), "resources[0].endpoint.params: ", "names and values"),
     (endpoint(params={"a": {"b": 1}}), "resources[0].endpoint.params.a: ", "not supported"),

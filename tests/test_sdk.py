@@ -78,6 +78,7 @@ OVERRIDDEN: dict[type, set[str]] = {
         "emit_activate_version_messages",
         "get_batches",
         "get_records",
+        "get_replication_key_signpost",
         "get_url",
         "get_url_params",
         "primary_keys",

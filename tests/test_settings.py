@@ -30,6 +30,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("http://a b.example", "host"),
         ("http://exa\nmple.com", "host"),
         ("http://..", "host"),
+        ("http://me:word@..", "api_key"),
     ],
     "api_key": [("", "empty"), ("  ", "empty"), ("with\nline", "header"), ("sleutel-één", "header"), (7.5, "text")],
     "auth_name": [("", "non-empty"), ("api key", "header"), ("a:b", "header"), ("Host", "header"), (["a"], "'string'")],
@@ -69,6 +70,34 @@ def test_each_wrong_setting_is_refused_in_one_line(
     for name, (_, word) in wrong.items():
         assert word in lines[name]
     assert sandbox.requests == []
+
+
+WHOLE = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///nowhere"}}
+
+
+@pytest.mark.parametrize(
+    ("batches", "line"),
+    [
+        (WHOLE | {"batch_size": 0}, "batch_config.batch_size: 0 is no whole number from 1 on"),
+        (WHOLE | {"batch_size": "many"}, "batch_config.batch_size: 'many' is no whole number from 1 on"),
+        (WHOLE | {"size": 5}, "batch_config.size: is not known; valid are encoding, storage, batch_size"),
+        ({"encoding": {"format": "jsonl"}}, "batch_config.storage.root: is missing"),
+        (WHOLE | {"encoding": {"compression": "gzip"}}, "batch_config.encoding.format: is missing"),
+        (WHOLE | {"storage": {"root": "file:///", "rot": 1}}, "batch_config.storage.rot: is not known; valid are root"),
+    ],
+)
+def test_batches_are_looked_at_before_the_first_request(
+    sandbox: Sandbox, config: dict[str, Any], batches: dict[str, Any], line: str
+) -> None:
+    (said,) = complaints(run_tap(config | {"batch_config": batches}))
+    assert said.startswith(line)
+    assert sandbox.requests == []
+
+
+def test_flattening_without_a_depth_is_called_so(config: dict[str, Any]) -> None:
+    (line,) = complaints(run_tap(config | {"flattening_enabled": True}))
+    assert "flattening_max_depth" in line
+    assert "stream_maps" not in line
 
 
 def test_the_place_of_the_key_is_header_or_query(config: dict[str, Any]) -> None:

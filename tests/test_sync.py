@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -389,6 +390,67 @@ def test_batches_hold_every_record(sandbox: Sandbox, config: dict[str, Any], tmp
     assert [json.loads(line) for batch in lines for line in batch] == [
         json.loads(json.dumps(record, default=float)) for record in sandbox.world.records("registrations")
     ]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "none", None])
+@pytest.mark.parametrize("maps", [{}, {"*": {"__filter__": "True"}}], ids=["as they came", "mapped"])
+def test_batches_are_packed_as_they_say(
+    sandbox: Sandbox, config: dict[str, Any], compression: str | None, maps: dict[str, Any], tmp_path: Path
+) -> None:
+    encoding = {"format": "jsonl"} | ({"compression": compression} if compression else {})
+    batches = {"encoding": encoding, "storage": {"root": tmp_path.as_uri()}}
+    run = run_tap(config | {"batch_config": batches, "stream_maps": maps}, catalog=catalog_of("workers"))
+    assert run.returncode == 0, run.stderr
+    (message,) = (message for message in run.messages if message["type"] == "BATCH")
+    assert message["encoding"] == encoding
+    (file,) = tmp_path.iterdir()
+    text = gzip.decompress(file.read_bytes()) if compression == "gzip" else file.read_bytes()
+    assert exact([json.loads(line, parse_float=Decimal) for line in text.splitlines()]) == exact(
+        sandbox.world.records("workers")
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only a POSIX shell can limit the size of files")
+def test_a_state_covers_only_records_that_are_in_announced_files(
+    sandbox: Sandbox, config: dict[str, Any], tmp_path: Path
+) -> None:
+    for number in range(2_000):
+        sandbox.world.put("registrations", {"id": f"{number:06}", "updatedTimestamp": "2026-05-20T00:00:00Z"})
+    batches = {"encoding": {"format": "jsonl", "compression": "none"}, "storage": {"root": tmp_path.as_uri()}}
+    config |= {"batch_config": batches, "start_date": "2026-05-01", "window_days": 3}
+    catalog = catalog_of("registrations_initial")
+    # Larger files than 40 blocks of a kilobyte fail, as on a disk that is full.
+    little_room = ["bash", "-c", 'ulimit -f 40; exec "$@"', "bash", *COLD]
+    first = run_tap(config, catalog=catalog, command=little_room)
+    assert first.returncode == 1
+    assert first.said("Failed: registrations_initial", "File too large")
+    assert "backfill_until" not in first.state.get("bookmarks", {}).get("registrations_initial", {})
+    for file in tmp_path.iterdir():
+        file.unlink()
+    second = run_tap(config, catalog=catalog, state=first.state)
+    assert second.returncode == 0
+    lines = [line for file in tmp_path.iterdir() for line in file.read_bytes().splitlines()]
+    assert len(lines) == len(sandbox.world.records("registrations"))
+
+
+def test_half_of_a_character_costs_no_record(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    texts = [r"cut \ud83d", r"\udc00", r"\ud83d\ude00 whole", r"\\ud83d no escape", r"\ud83d\ud83d\ude00"]
+    records = ",".join(f'{{"id":"{number}","notes":"{text}"}}' for number, text in enumerate(texts))
+    sandbox.misbehave(Fault("body", body=f'{{"data":[{records}]}}'.encode(), times=None))
+    run = run_tap(config, catalog=catalog_of("workers"))
+    assert run.returncode == 0, run.stderr
+    notes = [record["notes"] for record in run.records["workers"]]
+    assert notes == ["cut \ufffd", "\ufffd", "\U0001f600 whole", r"\ud83d no escape", "\ufffd\U0001f600"]
+    assert [line for line in run.problems if "halves of characters" in line] == run.problems
+
+
+@pytest.mark.parametrize("null", [None, "__NULL__"])
+def test_a_stream_that_a_map_takes_out_and_another_puts_back_stops_no_other(
+    config: dict[str, Any], null: str | None
+) -> None:
+    maps = {"tasks": null, "tas*": {"__alias__": "x_tasks"}}
+    run = run_tap(config | {"stream_maps": maps, "resources": ["labels", "tasks", "users"]})
+    assert run.returncode == 0, run.stderr
 
 
 def test_a_single_page_that_the_server_may_have_cut_off_is_followed() -> None:

@@ -45,6 +45,7 @@ ELSEWHERE = {
     "another port": "http://{host}/v1/master/workers",
     "without a scheme": "//{host}/v1/master/workers",
     "with what looks like our server before it": "http://127.0.0.1:80@{host}/v1/master/workers",
+    "with a backslash, where readers of addresses differ": "http://{host}\\@127.0.0.1:80/v1/master/workers",
     "with the query of the request": "http://{host}/v1/master/workers?api_key=x",
     "another name": "http://localhost:{port}/v1/master/workers",
     "another scheme": "https://{host}/v1/master/workers",

@@ -134,6 +134,7 @@ RETRY_AFTER: list[tuple[str, str, float, float]] = [
     ("an empty header", "", 0, 0.5),
     ("a date in the past", "Wed, 21 Oct 2015 07:28:00 GMT", 0, 0.5),
     ("a date that is none", "Wed, 42 Oct 2015 07:28:00 GMT", 0, 0.5),
+    ("a date beyond all calendars", "Fri, 31 Dec 99999999999 23:59:59 GMT", 0, 0.5),
 ]
 
 
