@@ -137,7 +137,7 @@ class Walk:
             if joined is None and not self._brings_new(page):
                 page = self._read(offset)  # a stale or an empty answer is often gone by then
                 joined = self._joined(page)
-            if first is not None and len(page.records) > 1 and page.records == first.records and self._repeats(first):
+            if first is not None and self._is_first_again(page, first, joins=joined is not None):
                 self._judge_repetition(page, full=full)
                 return
             if joined is not None:
@@ -160,8 +160,10 @@ class Walk:
             return page.without_first(1)
         return None
 
-    def _repeats(self, first: Page) -> bool:
-        """Tell whether the first page comes back from far away too, where no row can have moved it."""
+    def _is_first_again(self, page: Page, first: Page, *, joins: bool) -> bool:
+        """Tell whether the second page is the first, which comes back from far away too, where no row moved it."""
+        if page.records != first.records or (joins and len(set(map(self._key_of, page.records))) == 1):
+            return False  # rows that are all alike go on with themselves
         return self._read(self._paginator.offset + self._paginator.limit).records == first.records
 
     def _step_back(self, offset: int, page: Page) -> tuple[int, Page]:
