@@ -16,8 +16,9 @@ export UV_PYTHON_DOWNLOADS = never
 # uv warns about an active environment that is not this one.
 unexport VIRTUAL_ENV
 
-# Most tests wait for a process or a server: one worker for each processor, and each file within one of them.
-SIDE_BY_SIDE = --numprocesses auto --dist loadfile
+# Most tests wait for a process or a server: one worker for each processor, and each file within one of them. In the
+# order of their names, because the files with the fewest tests, which would come last, have the longest ones.
+SIDE_BY_SIDE = --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo psql test quick lint format docs constraints clean
 .DEFAULT_GOAL = help
