@@ -93,9 +93,10 @@ $(UV): .tools/python Makefile
 	@$(UV) venv --quiet --clear --python "$$(cat .tools/python)" .venv
 	@touch $@
 
+# Compiled once here, not by each of the many processes that a demo or a test starts, where none may write what it compiled.
 .venv/.installed: .venv/.made pyproject.toml constraints.txt | $(UV)
 	@echo "==> environment: the project and its tools, into .venv"
-	@$(UV) pip install --quiet --exact --python $(BIN)/python --constraints constraints.txt --group dev --editable .
+	@$(UV) pip install --quiet --compile-bytecode --exact --python $(BIN)/python --constraints constraints.txt --group dev --editable .
 	@touch $@
 
 FORCE:
