@@ -66,7 +66,7 @@ def _retry_after() -> Iterator[tuple[str, str, str, str]]:
 
 def _elsewhere() -> Iterator[tuple[str, str, str, str]]:
     for how, location in test_redirects.ELSEWHERE.items():
-        shown = location.format(host="other.example", port="81")
+        shown = location.format(host="other.example", port="81", own="80")
         yield (
             f"A redirect to another server, {how}: `{shown}`",
             "1 request; nothing reaches the other server; no record of the stream",

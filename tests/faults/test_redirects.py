@@ -45,7 +45,7 @@ ELSEWHERE = {
     "another port": "http://{host}/v1/master/workers",
     "without a scheme": "//{host}/v1/master/workers",
     "with what looks like our server before it": "http://127.0.0.1:80@{host}/v1/master/workers",
-    "with a backslash, where readers of addresses differ": "http://{host}\\@127.0.0.1:80/v1/master/workers",
+    "with a backslash, where readers of addresses differ": "http://{host}\\@127.0.0.1:{own}/v1/master/workers",
     "with the query of the request": "http://{host}/v1/master/workers?api_key=x",
     "another name": "http://localhost:{port}/v1/master/workers",
     "another scheme": "https://{host}/v1/master/workers",
@@ -56,7 +56,8 @@ ELSEWHERE = {
 def test_nothing_of_ours_reaches_another_server(location: str, auth_location: Literal["header", "query"]) -> None:
     with Sandbox(**SMALL, auth_location=auth_location) as sandbox, Sandbox(**SMALL) as other:
         host = other.url.removeprefix("http://")
-        sandbox.misbehave(*redirect(location.format(host=host, port=host.partition(":")[2]), None))
+        own, port = (url.rpartition(":")[2] for url in (sandbox.url, other.url))
+        sandbox.misbehave(*redirect(location.format(host=host, port=port, own=own), None))
         run = run_tap(settings(sandbox, auth_location=auth_location, resources=["labels", "workers"]))
         assert run.returncode == 1
         assert run.said("Failed: workers: GET", "redirects to another server", "which is refused. Check base_url.")
