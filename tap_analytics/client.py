@@ -237,14 +237,7 @@ class ApiStream(RESTStream[Token]):
         """Say what went wrong and when it is tried again; after a 429 hold all requests back."""
         error, wait = details["exception"], details["wait"]
         self.tally.retries += 1
-        self.logger.warning(
-            "%s: %s. Try %d of %d in %.1f s.",
-            self.name,
-            error,
-            details["tries"] + 1,
-            self.backoff_max_tries(),
-            wait,
-        )
+        self.warn(f"{error}. Try {details['tries'] + 1} of {self.backoff_max_tries()} in {wait:.1f} s.")
         response = getattr(error, "response", None)
         if response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             self.connection.flight.hold_back(wait)
@@ -257,12 +250,7 @@ class ApiStream(RESTStream[Token]):
             return 0.0
         seconds = _seconds(asked, headers.get("Date"))
         if seconds > LONGEST_RETRY_AFTER:
-            self.logger.warning(
-                "%s: the server asks to wait %.0f s; the tap waits %.0f s.",
-                self.name,
-                seconds,
-                LONGEST_RETRY_AFTER,
-            )
+            self.warn(f"the server asks to wait {seconds:.0f} s; the tap waits {LONGEST_RETRY_AFTER:.0f} s.")
         return min(seconds, LONGEST_RETRY_AFTER)
 
 

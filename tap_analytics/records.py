@@ -40,10 +40,9 @@ _CHECKS: Mapping[str, Any] = {
 
 _ESCAPES = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
-    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"  # half of one
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"  # half of one
     rb"|\\."
 )
-_HALF = len(r"\ud83d")
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _exactly = msgspec.json.Decoder(dict[str, Any], float_hook=decimal.Decimal)
@@ -92,7 +91,7 @@ def _with_whole_characters(text: bytes) -> bytes:
 
     RFC 8259 (8.2) allows such halves, which are no text; they come from text that was cut within a character.
     """
-    return _ESCAPES.sub(lambda match: rb"\ufffd" if len(match[0]) == _HALF else match[0], text)
+    return _ESCAPES.sub(lambda match: rb"\ufffd" if match[1] else match[0], text)
 
 
 def _speakable(name: str) -> bool:

@@ -38,10 +38,7 @@ class DeclaredStream(AnalyticsStream):
     def __init__(self, tap: Tap, connection: Connection) -> None:
         super().__init__(tap, connection)
         if "paginator" not in vars(type(self)):
-            self.logger.warning(
-                "%s: no paginator is declared, so the answer to one request is taken for everything.",
-                self.name,
-            )
+            self.warn("no paginator is declared, so the answer to one request is taken for everything.")
 
     @property
     def schema(self) -> dict[str, Any]:

@@ -204,7 +204,7 @@ class AnalyticsStream(ApiStream):
             if not part.halves():
                 raise
             # A window that fits one page cannot shift.
-            self.logger.warning("%s: %s Reading smaller windows instead.", self.name, error)
+            self.warn(f"{error} Reading smaller windows instead.")
             for half in part.halves():
                 yield from self._slice_pages(half, self._new_walk(half))
 

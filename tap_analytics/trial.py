@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tap_analytics.endpoint import LONGEST_WINDOW, Everything, Offset, Paginator, Slice, Window
 from tap_analytics.replication import Replication, Tail, Terms
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from tap_analytics.endpoint import ErrorHandler
 
 RETRIES = 1
@@ -19,15 +21,18 @@ RETRIES = 1
 def part(way: Replication, terms: Terms) -> Slice:
     """Return one slice that tells whether all can be read; the latest days of a stream with windows."""
     if isinstance(way, Tail):
-        end = terms.began.date() + timedelta(days=2)
-        days = min(terms.lookback.days + 2, LONGEST_WINDOW)
-        return Window(end - timedelta(days=days), days, "UPDATED")
+        return _last_days(terms.lookback.days + 2, terms.began.date() + timedelta(days=2), "UPDATED")
     slices = way.begin({}, terms).slices or (Everything(),)
     first, last = slices[0], slices[-1]
     if isinstance(first, Window) and isinstance(last, Window):
-        days = min((last.end - first.start).days, LONGEST_WINDOW)
-        return Window(last.end - timedelta(days=days), days, last.by)
+        return _last_days((last.end - first.start).days, last.end, last.by)
     return first
+
+
+def _last_days(days: int, end: date, by: Literal["CREATED", "UPDATED"]) -> Window:
+    """Return the last days before another, as many as one request may ask for."""
+    days = min(days, LONGEST_WINDOW)
+    return Window(end - timedelta(days=days), days, by)
 
 
 def paginator(usual: Paginator) -> Paginator:
