@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from ruamel.yaml import YAML
 
-from tap_analytics.replication import Backfill, Tail
+from tap_analytics.sync.replication import Backfill, Tail
 from tap_analytics.tap import SHIPPED, TapAnalytics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tap_analytics.sync import AnalyticsStream
+    from tap_analytics.stream import AnalyticsStream
 
     Facts = dict[str, Any]
 
@@ -252,14 +252,26 @@ def module_table() -> str:
 
 def modules() -> Iterator[tuple[str, tuple[str, set[str]]]]:
     """Yield each module with its first line and what it imports of the package."""
-    for path in sorted(PACKAGE.glob("*.py")):
-        if path.stem.startswith("__"):
-            continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-        imports = {str(node.module).split(".")[1] for node in found if str(node.module).startswith("tap_analytics.")}
-        imports |= {name.name for node in found if node.module == "tap_analytics" for name in node.names}
-        yield path.stem, (str(ast.get_docstring(tree)).partition("\n")[0], imports)
+    trees = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if not path.stem.startswith("__")
+    }
+    for name, tree in trees.items():
+        first_line = str(ast.get_docstring(tree)).partition("\n")[0]
+        yield name, (first_line, {other for other in imports(tree) if other in trees})
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Yield the names, below the package, that an import of a module may mean."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=str(module)) if f"{module}.".startswith(f"{PACKAGE.name}."):
+                below = module.removeprefix(PACKAGE.name).lstrip(".")
+                yield below
+                yield from (f"{below}.{name.name}".lstrip(".") for name in node.names)
+            case ast.Constant(value=str(text)) if text.startswith(f"{PACKAGE.name}."):
+                yield text.removeprefix(f"{PACKAGE.name}.")  # what `importlib` is given
 
 
 def downwards(found: dict[str, tuple[str, set[str]]]) -> list[tuple[str, str, set[str]]]:

@@ -1,16 +1,10 @@
-"""What a run has done so far, stream by stream: shown live on a terminal, and summed up at the end."""
+"""What a run has done so far, stream by stream."""
 
 from __future__ import annotations
 
-import importlib
-import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 
 @dataclass
@@ -72,18 +66,6 @@ class Tally:
             "seconds": round(self.seconds, 3),
             "retries": self.retries,
         }
-
-
-@contextmanager
-def shown(tallies: Sequence[Tally], *, wanted: bool) -> Iterator[None]:
-    """Show live how far the streams are, if it is wanted and somebody looks at a terminal."""
-    if not wanted or not sys.stderr.isatty() or sys.stdout.isatty():  # messages would come between
-        yield
-        return
-    # Importing rich takes a tenth of a second, which only those pay who see it.
-    live = importlib.import_module("tap_analytics.live")
-    with live.display(tallies):
-        yield
 
 
 def _count(number: int, noun: str) -> str:

@@ -6,9 +6,9 @@ from importlib import resources
 
 from singer_sdk import SchemaDirectory, StreamSchema
 
-from tap_analytics.endpoint import LARGEST_PAGE, Offset, Paginator, SinglePage
-from tap_analytics.replication import Backfill, Tail
-from tap_analytics.sync import AnalyticsStream
+from tap_analytics.rest.endpoint import LARGEST_PAGE, Offset, Paginator, SinglePage
+from tap_analytics.stream import AnalyticsStream
+from tap_analytics.sync.replication import Backfill, Tail
 
 SCHEMAS = SchemaDirectory(resources.files(__package__) / "schemas")
 

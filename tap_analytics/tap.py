@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from singer_sdk import typing as th
 
-from tap_analytics import resources, streams
-from tap_analytics.connection import Connection
-from tap_analytics.endpoint import LONGEST_WINDOW
-from tap_analytics.lifecycle import AnalyticsTap
+from tap_analytics import streams
+from tap_analytics.cli import AnalyticsTap
+from tap_analytics.config import resources
+from tap_analytics.rest.endpoint import LONGEST_WINDOW
+from tap_analytics.rest.transport import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tap_analytics.sync import AnalyticsStream
+    from tap_analytics.stream import AnalyticsStream
 
 STREAMS: tuple[type[AnalyticsStream], ...] = (
     streams.Clients,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from singer_sdk.exceptions import DiscoveryError
 
 from sandbox import Fault
-from tap_analytics.inference import infer
+from tap_analytics.singer.inference import infer
 from tests.singer import run_tap
 from tests.test_resources import keys, put, resource
 

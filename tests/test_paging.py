@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from tap_analytics.endpoint import Offset, Paginator, SinglePage
-from tap_analytics.flight import Ticket
-from tap_analytics.paging import Page, PagingError, Walk
+from tap_analytics.rest.endpoint import Offset, Paginator, SinglePage
+from tap_analytics.rest.pool import Ticket
+from tap_analytics.rest.walk import Page, PagingError, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,9 +16,9 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 import tap_analytics
 from sandbox import Sandbox
-from tap_analytics.lifecycle import AnalyticsTap
-from tap_analytics.output import LineWriter
-from tap_analytics.sync import AnalyticsStream
+from tap_analytics.cli import AnalyticsTap
+from tap_analytics.singer.output import LineWriter
+from tap_analytics.stream import AnalyticsStream
 from tap_analytics.tap import TapAnalytics
 from tests.conftest import settings
 
@@ -105,7 +105,7 @@ def names_of(kind: type) -> set[str]:
 def private_names() -> set[str]:
     """Return the private names that the tap uses and does not define."""
     used, defined = set(), {"_exit"}  # of the module `os`
-    for path in Path(tap_analytics.__file__).parent.glob("*.py"):
+    for path in Path(tap_analytics.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Attribute(attr=name, ctx=ast.Load()) if re.match(r"_[a-z]", name):

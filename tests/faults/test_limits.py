@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from tap_analytics.wire import LARGEST_BODY
+from tap_analytics.rest.deadline import LARGEST_BODY
 from tests.conftest import settings
 from tests.faults.matrix import PATH, SMALL
 from tests.faults.raw import Raw, answer, head

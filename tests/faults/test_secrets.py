@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from tap_analytics.connection import Connection
+from tap_analytics.rest.transport import Connection
 from tests.conftest import settings
 from tests.faults.matrix import PATH, SMALL
 from tests.faults.raw import Raw, answer, head

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from tap_analytics.output import encoder
+from tap_analytics.singer.output import encoder
 from tests.conftest import settings
 from tests.faults.matrix import PATH, Row, both, params
 from tests.singer import exact, run_tap

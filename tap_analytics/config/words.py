@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from math import inf
 from typing import Any, Final
 
-from tap_analytics.instants import parse_instant
+from tap_analytics.timestamps import parse_instant
 
 Problems = Iterator[str]
 Check = Callable[[Any, str], Problems]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import logging
 import os
 import signal
 import sys
 import threading
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -19,18 +21,19 @@ from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_analytics import progress, settings
-from tap_analytics.endpoint import ApiKey
-from tap_analytics.output import LineWriter, OutputError
-from tap_analytics.sync import AnalyticsStream
+from tap_analytics.config import settings
+from tap_analytics.rest.endpoint import ApiKey
+from tap_analytics.singer.output import LineWriter, OutputError
+from tap_analytics.stream import AnalyticsStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from singer_sdk.plugin_base import _ConfigInput
 
-    from tap_analytics.connection import Connection
+    from tap_analytics.progress import Tally
+    from tap_analytics.rest.transport import Connection
 
 
 GRACE = 1.5
@@ -173,7 +176,7 @@ class AnalyticsTap(Tap):
         return [stream for stream in self.streams.values() if isinstance(stream, AnalyticsStream) and stream.selected]
 
     @property
-    def _tallies(self) -> list[progress.Tally]:
+    def _tallies(self) -> list[Tally]:
         """What the selected streams have done so far, in their order."""
         return [stream.tally for stream in self._selected]
 
@@ -302,7 +305,7 @@ class AnalyticsTap(Tap):
                 if not self.failures:
                     self.run_discovery()
             elif test == CliTestOptionValue.Disabled.value:
-                with progress.shown(self._tallies, wanted=self.config["progress"]):
+                with _progress_shown(self._tallies, wanted=self.config["progress"]):
                     self.sync_all()
                 self._sum_up()
             else:
@@ -330,6 +333,18 @@ class AnalyticsTap(Tap):
             look()
         working = sum(stream.failure is None for stream in selected)
         self.logger.info("%d of %d streams work.", working, len(selected) + len(self._unready))
+
+
+@contextmanager
+def _progress_shown(tallies: Sequence[Tally], *, wanted: bool) -> Iterator[None]:
+    """Show live how far the streams are, if it is wanted and somebody looks at a terminal."""
+    if not wanted or not sys.stderr.isatty() or sys.stdout.isatty():  # messages would come between
+        yield
+        return
+    # Importing rich takes a tenth of a second, which only those pay who see it.
+    terminal = importlib.import_module("tap_analytics.terminal")
+    with terminal.display(tallies):
+        yield
 
 
 def _read(file: IO[str] | None, option: str) -> dict[str, Any] | None:

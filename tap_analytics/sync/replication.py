@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tap_analytics.endpoint import LONGEST_WINDOW, Everything, Since, Slice, Window, windows
-from tap_analytics.instants import earlier, format_instant, parse_instant
+from tap_analytics.rest.endpoint import LONGEST_WINDOW, Everything, Since, Slice, Window, windows
+from tap_analytics.timestamps import earlier, format_instant, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

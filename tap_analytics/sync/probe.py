@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from tap_analytics.endpoint import LONGEST_WINDOW, Everything, Offset, Paginator, Slice, Window
-from tap_analytics.replication import Replication, Tail, Terms
+from tap_analytics.rest.endpoint import LONGEST_WINDOW, Everything, Offset, Paginator, Slice, Window
+from tap_analytics.sync.replication import Replication, Tail, Terms
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from tap_analytics.endpoint import ErrorHandler
+    from tap_analytics.rest.endpoint import ErrorHandler
 
 RETRIES = 1
 """How often the test asks again at the most: who tests waits for the answer."""

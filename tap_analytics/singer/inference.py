@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import DiscoveryError
 
-from tap_analytics.instants import parse_instant
+from tap_analytics.timestamps import parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft7Validator
 
-from tap_analytics.output import encoder
+from tap_analytics.singer.output import encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -14,10 +14,10 @@ from singer_sdk.authenticators import APIKeyAuthenticator
 from singer_sdk.exceptions import FatalAPIError
 from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError, SSLError
 
-from tap_analytics.body import Body, Shelf
-from tap_analytics.endpoint import ApiKey, same_origin
-from tap_analytics.flight import Flight
-from tap_analytics.wire import ENCODINGS, LARGEST_BODY, Adapter, Exchange, TransportError, unpacked
+from tap_analytics.rest.body import Body, Shelf
+from tap_analytics.rest.deadline import ENCODINGS, LARGEST_BODY, Adapter, Exchange, TransportError, unpacked
+from tap_analytics.rest.endpoint import ApiKey, same_origin
+from tap_analytics.rest.pool import Flight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalSyncError
 
-from tap_analytics.endpoint import Paginator, SinglePage
+from tap_analytics.rest.endpoint import Paginator, SinglePage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from msgspec import Raw
 
-    from tap_analytics.flight import Ticket
+    from tap_analytics.rest.pool import Ticket
 
 STEPS_BACK = (1, 32, 1024)
 """Records to step back, try by try, before the walk starts over from its first page."""

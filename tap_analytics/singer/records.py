@@ -14,9 +14,9 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 from singer_sdk.exceptions import DataError
 
-from tap_analytics.body import Body, UnreadableBodyError
-from tap_analytics.drift import Mender, NoPlaceError, is_judged_by_shape
-from tap_analytics.output import encoder as _encoder
+from tap_analytics.rest.body import Body, UnreadableBodyError
+from tap_analytics.singer.conform import Mender, NoPlaceError, is_judged_by_shape
+from tap_analytics.singer.output import encoder as _encoder
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 from singer_sdk.plugin_base import JSONSchemaValidator
 
-from tap_analytics.instants import parse_instant
+from tap_analytics.timestamps import parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,16 +12,16 @@ from jsonschema import Draft7Validator
 from jsonschema.exceptions import SchemaError
 from singer_sdk.exceptions import DiscoveryError
 
-from tap_analytics import vocabulary
-from tap_analytics.endpoint import Offset, Paginator, SinglePage, Window
-from tap_analytics.inference import infer, kinds, typed
-from tap_analytics.replication import Cursor, FullTable
-from tap_analytics.sync import AnalyticsStream
+from tap_analytics.config import words as vocabulary
+from tap_analytics.rest.endpoint import Offset, Paginator, SinglePage, Window
+from tap_analytics.singer.inference import infer, kinds, typed
+from tap_analytics.stream import AnalyticsStream
+from tap_analytics.sync.replication import Cursor, FullTable
 
 if TYPE_CHECKING:
     from singer_sdk import Tap
 
-    from tap_analytics.connection import Connection
+    from tap_analytics.rest.transport import Connection
 
 Words = Mapping[str, Any]
 Shipped = Mapping[str, type[AnalyticsStream]]

@@ -18,22 +18,22 @@ from singer_sdk.exceptions import (
 )
 from singer_sdk.streams.rest import PageContext
 
-from tap_analytics.body import UnreadableBodyError
-from tap_analytics.connection import Connection, read_body, read_start
-from tap_analytics.endpoint import (
+from tap_analytics.progress import Tally
+from tap_analytics.rest.body import UnreadableBodyError
+from tap_analytics.rest.deadline import Exchange, TransportError, current_exchange
+from tap_analytics.rest.endpoint import (
     ErrorHandler,
     Paginator,
     Params,
     SinglePage,
     Slice,
 )
-from tap_analytics.paging import Page
-from tap_analytics.progress import Tally
-from tap_analytics.records import (
+from tap_analytics.rest.transport import Connection, read_body, read_start
+from tap_analytics.rest.walk import Page
+from tap_analytics.singer.records import (
     RecordError,
     Selector,
 )
-from tap_analytics.wire import Exchange, TransportError, current_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from singer_sdk.authenticators import APIKeyAuthenticator
     from singer_sdk.helpers.types import Context
 
-    from tap_analytics.flight import Ticket
+    from tap_analytics.rest.pool import Ticket
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -20,25 +20,24 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
-from tap_analytics import trial
-from tap_analytics.batches import BatchFiles
-from tap_analytics.client import EXCERPT, ApiStream
-from tap_analytics.endpoint import (
+from tap_analytics.rest.client import EXCERPT, ApiStream
+from tap_analytics.rest.endpoint import (
     Everything,
     Since,
     Slice,
 )
-from tap_analytics.instants import format_instant, parse_instant
-from tap_analytics.output import encoder
-from tap_analytics.paging import Page, PagingError, Walk
-from tap_analytics.records import (
+from tap_analytics.rest.walk import Page, PagingError, Walk
+from tap_analytics.singer.batch import BatchFiles
+from tap_analytics.singer.output import encoder
+from tap_analytics.singer.records import (
     CHUNK,
     Codec,
     Frame,
     RecordError,
     decode_exactly,
 )
-from tap_analytics.replication import (
+from tap_analytics.sync import probe
+from tap_analytics.sync.replication import (
     BOOKMARK,
     BackfillReading,
     Cursor,
@@ -49,6 +48,7 @@ from tap_analytics.replication import (
     Tail,
     Terms,
 )
+from tap_analytics.timestamps import format_instant, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
 
-    from tap_analytics.connection import Connection
-    from tap_analytics.output import LineWriter
+    from tap_analytics.rest.transport import Connection
+    from tap_analytics.singer.output import LineWriter
 
 SAMPLE = 1000
 """Records that a schema is inferred from at the most."""
@@ -248,8 +248,8 @@ class AnalyticsStream(ApiStream):
 
         That writes the first of its records; what is wrong is kept in `failure`.
         """
-        part = trial.part(self.replication, self._terms(self.replication))
-        self.paginator, self.errors = trial.paginator(self.paginator), trial.errors(self.errors)
+        part = probe.part(self.replication, self._terms(self.replication))
+        self.paginator, self.errors = probe.paginator(self.paginator), probe.errors(self.errors)
         self._reading = Reading()  # every record is looked at
         ticket = self.ask(part, self.paginator.offset)
 

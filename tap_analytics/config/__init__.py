@@ -1,0 +1,1 @@
+"""Settings and declared resources: checked before the first request."""

@@ -1,0 +1,1 @@
+"""Records on their way out: checked, conformed and encoded as Singer messages."""

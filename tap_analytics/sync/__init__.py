@@ -1,0 +1,1 @@
+"""Which slices of a stream a sync reads, and what it remembers."""
