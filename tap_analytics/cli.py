@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.plugin_base import _ConfigInput
 
-    from tap_analytics.progress import Tally
+    from tap_analytics.progress import StreamStats
     from tap_analytics.rest.transport import Connection
 
 
@@ -176,16 +176,16 @@ class AnalyticsTap(Tap):
         return [stream for stream in self.streams.values() if isinstance(stream, AnalyticsStream) and stream.selected]
 
     @property
-    def _tallies(self) -> list[Tally]:
+    def _all_stats(self) -> list[StreamStats]:
         """What the selected streams have done so far, in their order."""
-        return [stream.tally for stream in self._selected]
+        return [stream.stats for stream in self._selected]
 
     def _sum_up(self) -> None:
         """Say in one line a stream what has been done."""
-        for tally in self._tallies:
-            if tally.began is not None:
-                tally.end("stopped")
-                self.logger.info("%s", tally, extra=tally.facts)
+        for stats in self._all_stats:
+            if stats.began is not None:
+                stats.end("stopped")
+                self.logger.info("%s", stats, extra=stats.facts)
 
     def _conclude(self) -> None:
         """Close the connection; leave with exit code 1 where a stream failed, and say which."""
@@ -305,7 +305,7 @@ class AnalyticsTap(Tap):
                 if not self.failures:
                     self.run_discovery()
             elif test == CliTestOptionValue.Disabled.value:
-                with _progress_shown(self._tallies, wanted=self.config["progress"]):
+                with _progress_shown(self._all_stats, wanted=self.config["progress"]):
                     self.sync_all()
                 self._sum_up()
             else:
@@ -336,14 +336,14 @@ class AnalyticsTap(Tap):
 
 
 @contextmanager
-def _progress_shown(tallies: Sequence[Tally], *, wanted: bool) -> Iterator[None]:
+def _progress_shown(all_stats: Sequence[StreamStats], *, wanted: bool) -> Iterator[None]:
     """Show live how far the streams are, if it is wanted and somebody looks at a terminal."""
     if not wanted or not sys.stderr.isatty() or sys.stdout.isatty():  # messages would come between
         yield
         return
     # Importing rich takes a tenth of a second, which only those pay who see it.
     terminal = importlib.import_module("tap_analytics.terminal")
-    with terminal.display(tallies):
+    with terminal.display(all_stats):
         yield
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 
 @dataclass
-class Tally:
+class StreamStats:
     """What one stream has done so far; counted a page or some records at a time."""
 
     stream: str

@@ -31,8 +31,8 @@ from tap_analytics.singer.batch import BatchFiles
 from tap_analytics.singer.output import encoder
 from tap_analytics.singer.records import (
     CHUNK,
-    Codec,
-    Frame,
+    Envelope,
+    RecordEncoder,
     RecordError,
     decode_exactly,
 )
@@ -81,7 +81,7 @@ class AnalyticsStream(ApiStream):
         self.failure: SingerSDKError | None = None
         self._writer = cast("LineWriter", tap.message_writer)
         self._began = datetime.fromtimestamp(tap.initialized_at / 1000, UTC)
-        self._codec: Codec | None = None
+        self._record_encoder: RecordEncoder | None = None
         self._reading: Reading | None = None
         self._walk: Walk | None = None
         self._batches = False
@@ -136,7 +136,7 @@ class AnalyticsStream(ApiStream):
         return Walk(
             lambda offset: self.ask(part, offset),
             self.paginator,
-            key_of=self.codec.key_of if self.primary_keys else None,
+            key_of=self.record_encoder.key_of if self.primary_keys else None,
             max_in_flight=self.connection.max_in_flight,
             warn=self.warn,
         )
@@ -157,18 +157,18 @@ class AnalyticsStream(ApiStream):
         return field if field in self.effective_schema["properties"] else None
 
     @property
-    def codec(self) -> Codec:
+    def record_encoder(self) -> RecordEncoder:
         """What checks and encodes the records, compiled from the schema and the selection."""
-        if self._codec is None:
+        if self._record_encoder is None:
             schema = self.effective_schema
-            self._codec = Codec(
+            self._record_encoder = RecordEncoder(
                 schema,
                 selected=[name for name in schema["properties"] if self.mask["properties", name]],
                 keys=self.primary_keys,
                 cursor=self._cursor,
                 warn=self.warn,
             )
-        return self._codec
+        return self._record_encoder
 
     def pages(self) -> Iterator[Page]:
         """Yield all pages of this sync; what is noted in the state covers those consumed.
@@ -181,16 +181,16 @@ class AnalyticsStream(ApiStream):
             self.warn(note)
         walk = self._walk
         ahead = self.connection.max_in_flight > 1
-        self.tally.windows = len(reading.slices)
+        self.stats.windows = len(reading.slices)
         for n, part in enumerate(reading.slices):
-            self.tally.window = n + 1
+            self.stats.window = n + 1
             walk, self._walk = walk or self._new_walk(part), None
             walk.start()
             if ahead and n + 1 < len(reading.slices):
                 self._walk = self._new_walk(reading.slices[n + 1])
                 self._walk.start()
             for page in self._slice_pages(part, walk):
-                self.tally.pages += 1
+                self.stats.pages += 1
                 yield page
             self._note(reading.state_after(part, limit=self._began - self.connection.behind))
             walk = self._walk
@@ -258,10 +258,10 @@ class AnalyticsStream(ApiStream):
             with self._keeping_failure():
                 page = ticket.result()
                 for record in self._decoded(page):
-                    if not self.tally.records:
+                    if not self.stats.records:
                         self._write_record_message(record)
-                    self.tally.records += 1
-                seen = "1 record" if self.tally.records == 1 else f"{self.tally.records:,} records"
+                    self.stats.records += 1
+                seen = "1 record" if self.stats.records == 1 else f"{self.stats.records:,} records"
                 self.logger.info("%s: works, %s looked at (%s)", self.name, seen, part)
 
         return look
@@ -276,7 +276,7 @@ class AnalyticsStream(ApiStream):
         """Yield the wanted records of a page as Python values that have lost no digit."""
         for position, record in enumerate(page.records, start=page.first + 1):
             try:
-                values = self.codec.decode(record)
+                values = self.record_encoder.decode(record)
             except RecordError as error:
                 msg = f"{page.request}: record {position} of the answer {error}"
                 raise RecordError(msg) from None
@@ -305,7 +305,7 @@ class AnalyticsStream(ApiStream):
             fast = write_messages and self._takes_fast_road()
             for page in self.pages():
                 if fast:
-                    frame = Frame(self.stream_maps[0].stream_alias, self._stream_version, page.received)
+                    frame = Envelope(self.stream_maps[0].stream_alias, self._stream_version, page.received)
                     for records in self._encoded(page, counter):
                         self._writer.write_lines(frame.wrap(records))
                     continue
@@ -317,14 +317,14 @@ class AnalyticsStream(ApiStream):
                         yield from self._mapped(record)
                     index += 1
                     counter.increment()
-                    self.tally.records += 1
+                    self.stats.records += 1
             if self._stream_version is not None:
                 self._write_activate_version_message(self._stream_version)
 
     @contextmanager
     def _keeping_failure(self) -> Iterator[None]:
         """Keep what ends the stream early, and give up what is still under way for it."""
-        self.tally.begin()
+        self.stats.begin()
         try:
             yield
         except SyncLifecycleSignal:
@@ -334,7 +334,7 @@ class AnalyticsStream(ApiStream):
         finally:
             if self._walk is not None:
                 self._walk.close()
-        self.tally.end("failed" if self.failure else "done")
+        self.stats.end("failed" if self.failure else "done")
 
     def _fail(self, error: Exception) -> None:
         """Keep why the stream ended early, and say it in one line."""
@@ -404,7 +404,7 @@ class AnalyticsStream(ApiStream):
         return (
             self.ABORT_AT_RECORD_COUNT is None
             and type(self).post_process is RESTStream.post_process
-            and self.codec.is_flat
+            and self.record_encoder.is_flat
             and len(self.stream_maps) == 1
             and not self.stream_maps[0].flattening_enabled
             and self._is_merely_named()
@@ -437,17 +437,17 @@ class AnalyticsStream(ApiStream):
         """Yield the wanted records of a page, encoded, some at a time."""
         for start in range(0, len(page.records), CHUNK):
             chunk = page.records[start : start + CHUNK]
-            cursors = self.codec.check(chunk)
+            cursors = self.record_encoder.check(chunk)
             if cursors is None:
                 # Something in it is not as the schema says: record by record it can be told.
                 for record in self._decoded(replace(page, records=chunk, first=page.first + start)):
                     for mapped in self._mapped(record):
                         counter.increment()
-                        self.tally.records += 1
+                        self.stats.records += 1
                         yield (encoder.encode(mapped),)
                 continue
             wanted = self.begin().wanted(cursors) if cursors else None
-            encoded = self.codec.encode(chunk if wanted is None else list(compress(chunk, wanted)))
+            encoded = self.record_encoder.encode(chunk if wanted is None else list(compress(chunk, wanted)))
             counter.increment(len(encoded))
-            self.tally.records += len(encoded)
+            self.stats.records += len(encoded)
             yield encoded

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from tap_analytics.progress import Tally
+    from tap_analytics.progress import StreamStats
 
 REFRESHES = 4
 """How often a second the display is made anew."""
@@ -31,14 +31,14 @@ STYLES = {"running": "bold", "done": "green", "failed": "red"}
 
 
 @contextmanager
-def display(tallies: Sequence[Tally]) -> Iterator[None]:
+def display(all_stats: Sequence[StreamStats]) -> Iterator[None]:
     """Show the streams that have begun until the end, then take the display away."""
     console = Console(stderr=True)
     if console.is_dumb_terminal:
         yield
         return
     live = Live(
-        get_renderable=lambda: table(tallies, console.height - 3),
+        get_renderable=lambda: table(all_stats, console.height - 3),
         console=console,
         refresh_per_second=REFRESHES,
         transient=True,
@@ -65,44 +65,44 @@ def display(tallies: Sequence[Tally]) -> Iterator[None]:
                 handler.setStream(stream)
 
 
-def table(tallies: Sequence[Tally], height: int) -> Table:
+def table(all_stats: Sequence[StreamStats], height: int) -> Table:
     """Return a line for each stream that has begun, the latest ones where there is no room for all, and a total."""
-    begun = [tally for tally in tallies if tally.began is not None]
+    begun = [stats for stats in all_stats if stats.began is not None]
     grid = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
     grid.add_column("stream", no_wrap=True, overflow="ellipsis")
     grid.add_column("window", no_wrap=True)
     grid.add_column("", no_wrap=True)
     for heading in ("pages", "records", "a second", "retries"):
         grid.add_column(heading, justify="right", no_wrap=True)
-    for tally in begun[-max(height, 1) :]:
-        style = STYLES.get(tally.state, "")
+    for stats in begun[-max(height, 1) :]:
+        style = STYLES.get(stats.state, "")
         grid.add_row(
-            Text(tally.stream, style),
-            *_windows(tally),
-            f"{tally.pages:,}",
-            f"{tally.records:,}",
-            f"{tally.rate:,.0f}",
-            Text(f"{tally.retries:,}", "yellow" if tally.retries else "dim"),
+            Text(stats.stream, style),
+            *_windows(stats),
+            f"{stats.pages:,}",
+            f"{stats.records:,}",
+            f"{stats.rate:,.0f}",
+            Text(f"{stats.retries:,}", "yellow" if stats.retries else "dim"),
         )
-    ended = sum(tally.ended is not None for tally in tallies)
+    ended = sum(stats.ended is not None for stats in all_stats)
     grid.add_row(
-        Text(f"{ended} of {len(tallies)} streams", "dim"),
+        Text(f"{ended} of {len(all_stats)} streams", "dim"),
         "",
         "",
-        f"{sum(tally.pages for tally in tallies):,}",
-        f"{sum(tally.records for tally in tallies):,}",
+        f"{sum(stats.pages for stats in all_stats):,}",
+        f"{sum(stats.records for stats in all_stats):,}",
         "",
-        f"{sum(tally.retries for tally in tallies):,}",
+        f"{sum(stats.retries for stats in all_stats):,}",
         style="dim",
     )
     return grid
 
 
-def _windows(tally: Tally) -> tuple[RenderableType, RenderableType]:
-    if tally.ended is not None or not tally.windows:
-        return "", Text(tally.state, STYLES.get(tally.state, ""))
-    done = tally.window - 1
-    return f"{tally.window} of {tally.windows}", ProgressBar(total=tally.windows, completed=done, width=BAR)
+def _windows(stats: StreamStats) -> tuple[RenderableType, RenderableType]:
+    if stats.ended is not None or not stats.windows:
+        return "", Text(stats.state, STYLES.get(stats.state, ""))
+    done = stats.window - 1
+    return f"{stats.window} of {stats.windows}", ProgressBar(total=stats.windows, completed=done, width=BAR)
 
 
 def _is_alarming(record: logging.LogRecord) -> bool:

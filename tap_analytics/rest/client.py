@@ -18,7 +18,7 @@ from singer_sdk.exceptions import (
 )
 from singer_sdk.streams.rest import PageContext
 
-from tap_analytics.progress import Tally
+from tap_analytics.progress import StreamStats
 from tap_analytics.rest.body import UnreadableBodyError
 from tap_analytics.rest.deadline import Exchange, TransportError, current_exchange
 from tap_analytics.rest.endpoint import (
@@ -87,7 +87,7 @@ class ApiStream(RESTStream[Token]):
 
     def __init__(self, tap: Tap, connection: Connection) -> None:
         self.connection = connection
-        self.tally = Tally(self.name)
+        self.stats = StreamStats(self.name)
         super().__init__(tap)
         self._selector = Selector(self.data_selector, warn=self.warn)
         words = ("retry_on_status_codes", "max_retries", "backoff_factor")
@@ -236,7 +236,7 @@ class ApiStream(RESTStream[Token]):
     def backoff_handler(self, details: Details) -> None:
         """Say what went wrong and when it is tried again; after a 429 hold all requests back."""
         error, wait = details["exception"], details["wait"]
-        self.tally.retries += 1
+        self.stats.retries += 1
         self.warn(f"{error}. Try {details['tries'] + 1} of {self.backoff_max_tries()} in {wait:.1f} s.")
         response = getattr(error, "response", None)
         if response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:

@@ -42,11 +42,11 @@ _OUTCOMES = {True: "it is written as its schema says", False: "it is left empty,
 _LEFT_OUT: Any = object()
 
 
-class NoPlaceError(ValueError):
+class ConformError(ValueError):
     """A record has no valid form: a field that the schema requires cannot hold its value, or null."""
 
 
-class Mender:
+class Conformer:
     """Brings the records of one stream into the shape that their schema promises."""
 
     def __init__(self, schema: Mapping[str, Any], warn: Callable[[str], None]) -> None:
@@ -59,24 +59,24 @@ class Mender:
             if definition.keys() <= JUDGED_BY_SHAPE
         }
 
-    def mend(self, record: dict[str, Any]) -> dict[str, Any]:
+    def conform(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return a record that is valid under the schema.
 
-        Raises NoPlaceError where there is none.
+        Raises ConformError where there is none.
         """
         properties = self._schema["properties"]
-        mended = {}
+        conformed = {}
         for name, value in record.items():
             kept = value if type(value) in self._quick.get(name, ()) else self._fit(value, properties[name], name)
             if kept is not _LEFT_OUT:
-                mended[name] = kept
+                conformed[name] = kept
         for name in self._schema.get("required", ()):
-            if name not in mended:
+            if name not in conformed:
                 if not Draft7Validator(properties.get(name, {})).is_valid(None):
                     msg = f"has no valid {name}, which its schema requires"
-                    raise NoPlaceError(msg)
-                mended[name] = None
-        return mended
+                    raise ConformError(msg)
+                conformed[name] = None
+        return conformed
 
     def _fit(self, value: object, definition: Any, place: str) -> Any:  # noqa: ANN401 - any JSON
         """Return a value as its definition allows it, or say that it is to be left out."""

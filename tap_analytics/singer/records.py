@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw, UnsetType
 from singer_sdk.exceptions import DataError
 
 from tap_analytics.rest.body import Body, UnreadableBodyError
-from tap_analytics.singer.conform import Mender, NoPlaceError, is_judged_by_shape
+from tap_analytics.singer.conform import Conformer, ConformError, is_judged_by_shape
 from tap_analytics.singer.output import encoder as _encoder
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def decode_exactly(record: Raw) -> dict[str, Any]:
         raise RecordError(msg) from None
 
 
-class Codec:
+class RecordEncoder:
     """Checks and encodes the records of one stream without taking their values apart.
 
     A record whose fields are all known, wanted and of their type is written as the bytes it came
@@ -200,7 +200,7 @@ class Codec:
             )
         )
         """Whether there is nothing to check but the types of fields, and nothing to leave out below them."""
-        self._mender = Mender(schema, warn)
+        self._conformer = Conformer(schema, warn)
         self._required = [name for name in schema.get("required", ()) if name in self._types]
         self._selected = selected
         self._keys = tuple(keys)
@@ -285,12 +285,12 @@ class Codec:
                 raise RecordError(msg)
         self.warn_of_unknown(values.keys() - self._types.keys())
         try:
-            return self._mender.mend({name: value for name, value in values.items() if name in self._types})
-        except NoPlaceError as error:
+            return self._conformer.conform({name: value for name, value in values.items() if name in self._types})
+        except ConformError as error:
             raise RecordError(str(error)) from None
 
 
-class Frame:
+class Envelope:
     """What stands before and behind each record of a page in its RECORD line."""
 
     def __init__(self, stream: str, version: int | None, received: datetime) -> None:
