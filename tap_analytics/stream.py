@@ -130,6 +130,7 @@ class AnalyticsStream(ApiStream):
             window_days=self.config["window_days"],
             backfill_began=backfill_began,
             cursor=self.effective_schema["properties"].get(self.replication_key, {}),
+            cursor_name=self.replication_key or "",
         )
 
     def _new_walk(self, part: Slice) -> Walk:
@@ -179,6 +180,8 @@ class AnalyticsStream(ApiStream):
         self._look_ahead()
         for note in reading.notes:
             self.warn(note)
+        if reading.correction:
+            self._note(reading.correction)
         walk = self._walk
         ahead = self.connection.max_in_flight > 1
         self.stats.windows = len(reading.slices)

@@ -6,6 +6,7 @@ sync from it. Nothing here reads or writes: the stream asks for slices, and keep
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from operator import itemgetter
@@ -22,6 +23,14 @@ CLOCK_TOLERANCE = timedelta(hours=1)
 
 BOOKMARK = "replication_key_value"
 """Where the state keeps a bookmark, as the SDK does."""
+
+_EARLIEST, _LATEST = 946_684_800, 253_402_300_800
+"""The seconds since 1970 at the beginning of the years 2000 and 10000: a number between may be a time."""
+
+_OF_TIME = frozenset(
+    "at changed created date datetime epoch millis modified ms seconds time timestamp ts unix updated".split()  # noqa: SIM905 - a list of words
+)
+"""Words in the name of a cursor that holds times."""
 
 _last_letter = itemgetter(slice(-1, None))
 
@@ -41,6 +50,13 @@ class Terms:
     """When the stream's backfill began: now if it is selected, else as its state tells."""
     cursor: Mapping[str, Any] = field(default_factory=dict)
     """The JSON Schema of the stream's replication key."""
+    cursor_name: str = ""
+    """The name of the stream's replication key."""
+
+    @property
+    def cautious(self) -> datetime:
+        """When the sync began by any clock: the server's may be behind, and is not known before it answers."""
+        return earlier(self.began, CLOCK_TOLERANCE)
 
 
 class Reading:
@@ -51,6 +67,8 @@ class Reading:
     """What the user should know before the reading starts."""
 
     def __init__(self) -> None:
+        self.correction: State = {}
+        """What the state must say at once, whether or not a record comes."""
         self._since: Any = None
         self._newest: Any = None
 
@@ -78,6 +96,31 @@ class Reading:
             self.wants(latest)
             return None
         return map(self.wants, values)
+
+    def _bookmark_of(self, state: State, terms: Terms) -> datetime | None:
+        """Return the bookmark that a state holds; what is none, and one in the future, is said."""
+        value = state.get(BOOKMARK)
+        if value is None:
+            return None
+        found = parse_instant(value) if isinstance(value, str) else None
+        if found is None:
+            self.notes = (f"The bookmark {value!r} in the state is no timestamp; the stream starts over.",)
+            return None
+        return self._not_in_future("bookmark", value, found, terms)
+
+    def _not_in_future(self, word: str, text: object, instant: datetime, terms: Terms) -> datetime:
+        """Return an instant of the state, or for one in the future what stands in for it as the bookmark.
+
+        The correction cannot wait for a record: every later run would begin at its own now.
+        """
+        if instant <= terms.began:
+            return instant
+        now = format_instant(terms.began)
+        note = f"The {word} {text} in the state is in the future; the moment this run began, {now}, takes its place."
+        self.notes = (*self.notes, note)
+        self._newest = terms.began
+        self.correction = {BOOKMARK: format_instant(terms.cautious)}
+        return terms.cautious
 
     def state_after(self, part: Slice, *, limit: datetime) -> State:
         """Return what to note once a slice has been emitted.
@@ -132,19 +175,38 @@ class BackfillReading(Reading):
             note = f"start_date is {_named(self._start)} and was {was}: the backfill begins again."
             self.notes = (note,)
             known = False
-        self._began = began or terms.began
-        self._newest = began
-        self.slices = self._slices(state if known else {}, terms)
+        state = self._corrected(state, terms) if known else {}
+        self._began = min(began or terms.began, terms.began)
+        self._newest = began and self._began
+        self.slices = self._slices(state, terms)
         if not self.slices:
             when = format_instant(self._began)
             note = f"The backfill that began {when} is complete; to read it all again, run with --full-refresh."
-            self.notes = (note if known else f"start_date {_named(self._start)} is yet to come: nothing is read.",)
+            nothing = f"start_date {_named(self._start)} is yet to come: nothing is read."
+            self.notes = (*self.notes, note if known else nothing)
 
     @classmethod
     def began(cls, state: State) -> datetime | None:
         """Return when the backfill that left this state began."""
         text = state.get(cls.BEGAN)
         return parse_instant(text) if isinstance(text, str) else None
+
+    def _corrected(self, state: State, terms: Terms) -> State:
+        """Return the state without what it says of the future, which is said, and corrected at once."""
+        began, today = self.began(state), terms.cautious.date()
+        until, end = _date(state, self.UNTIL), _date(state, self.END)
+        if began is not None and began > terms.began:
+            self.correction[self.BEGAN] = format_instant(terms.began)
+        if until is not None and until > terms.began.date():
+            self.correction[self.UNTIL] = today.isoformat()
+        if state.get(self.COMPLETED) is True and end is not None and end > terms.began.date():
+            self.correction[self.END] = today.isoformat()
+        self.notes += tuple(
+            f"{name} {state[name]} in the state is in the future; {value} takes its place. "
+            "To read it all again, run with --full-refresh."
+            for name, value in self.correction.items()
+        )
+        return state | self.correction
 
     def _covers(self, state: State) -> bool:
         """Tell whether the backfill of the state started no later than this one."""
@@ -201,11 +263,13 @@ class TailReading(Reading):
 
     def __init__(self, state: State, terms: Terms) -> None:
         super().__init__()
-        self._bookmark, self.notes = bookmark(state.get(BOOKMARK), terms)
+        self._bookmark = self._bookmark_of(state, terms)
         if self._bookmark is not None:
             self._since = earlier(self._bookmark, terms.lookback)
         elif terms.backfill_began is not None:
-            self._since = earlier(terms.backfill_began, max(terms.lookback, CLOCK_TOLERANCE))
+            began = terms.backfill_began
+            began = self._not_in_future(BackfillReading.BEGAN, format_instant(began), began, terms)
+            self._since = earlier(began, max(terms.lookback, CLOCK_TOLERANCE))
         else:
             self._since = terms.start_date
         if self._since is not None:
@@ -243,7 +307,7 @@ class TimeReading(Reading):
 
     def __init__(self, way: Cursor, state: State, terms: Terms) -> None:
         super().__init__()
-        self._bookmark, self.notes = bookmark(state.get(BOOKMARK), terms)
+        self._bookmark = self._bookmark_of(state, terms)
         if self._bookmark is not None:
             self._since = earlier(self._bookmark, terms.lookback)
             text = format_instant(self._since)
@@ -269,15 +333,36 @@ class NumberReading(Reading):
     """The records whose number is not smaller than the bookmark."""
 
     def __init__(self, way: Cursor, state: State, terms: Terms) -> None:
-        del terms
         super().__init__()
+        self._tells_time = _tells_time(way, terms)
         kept = state.get(BOOKMARK)
         self._bookmark = self.place(kept)
         if kept is not None and self._bookmark is None:
             self.notes = (f"The bookmark {kept!r} in the state is no whole number; the stream starts over.",)
+        if self._bookmark is not None and self._tells_time and self._at(terms.began, self._bookmark) < self._bookmark:
+            self._correct(self._bookmark, terms)
         self._since = self.place(way.initial_value) if self._bookmark is None else self._bookmark
         if self._since is not None:
             self.slices = (Since(way.param, self._since),)
+
+    def _correct(self, bookmark: int, terms: Terms) -> None:
+        """Put the moment this run began in the place of a bookmark in the future."""
+        self._newest = self._at(terms.began, bookmark)
+        note = f"The bookmark {bookmark} in the state is in the future; the moment this run began, {self._newest}, "
+        self.notes = (f"{note}takes its place.",)
+        self._bookmark = self._at(terms.cautious, bookmark)
+        self.correction = {BOOKMARK: self._bookmark}
+
+    @staticmethod
+    def _at(instant: datetime, number: int) -> int:
+        """Return an instant in the unit that a number has as a time: seconds or milliseconds since 1970.
+
+        That is the number itself where it is neither.
+        """
+        for unit in (1, 1000):
+            if _EARLIEST * unit <= number < _LATEST * unit:
+                return int(instant.timestamp() * unit)
+        return number
 
     def place(self, value: object) -> int | None:
         """Return the number, or None where the value is none."""
@@ -285,22 +370,30 @@ class NumberReading(Reading):
 
     def state_after(self, part: Slice, *, limit: datetime) -> State:
         """Return the bookmark: the greatest number emitted."""
-        del part, limit
-        return {} if self._newest is None else {BOOKMARK: self._newest}
+        del part
+        newest = self._newest
+        if newest is None:
+            return {}
+        if self._tells_time:
+            newest = min(newest, self._at(limit, newest))
+        return {BOOKMARK: newest if self._bookmark is None else max(newest, self._bookmark)}
 
 
-def bookmark(value: object, terms: Terms) -> tuple[datetime | None, tuple[str, ...]]:
-    """Return the bookmark that a state holds, and what the user should know of it."""
-    if value is None:
-        return None, ()
-    found = parse_instant(value) if isinstance(value, str) else None
-    if found is None:
-        return None, (f"The bookmark {value!r} in the state is no timestamp; the stream starts over.",)
-    if found > terms.began + CLOCK_TOLERANCE:
-        now = format_instant(terms.began)
-        note = f"The bookmark {value} in the state is in the future; the stream reads from {now} on instead."
-        return terms.began, (note,)
-    return found, ()
+def _tells_time(way: Cursor, terms: Terms) -> bool:
+    """Tell whether the numbers of a cursor are plainly times: large ones may well count something.
+
+    The names that the API and the user have given say so, or a first value that is one.
+    """
+    words = {word for name in (terms.cursor_name, way.param) for word in _words(name)}
+    initial = way.initial_value
+    known = isinstance(initial, int) and any(_EARLIEST * unit <= initial < _LATEST * unit for unit in (1, 1000))
+    return known or bool(words & _OF_TIME)
+
+
+def _words(name: str) -> Iterator[str]:
+    """Yield the words of a name such as `updated_at`, `updatedAt` or `UPDATED-AT`, in lower case."""
+    for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name):
+        yield part.lower()
 
 
 def _latest(values: Sequence[object]) -> str | None:
