@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
@@ -209,10 +210,6 @@ class AnalyticsTap(Tap):
         The last STATE covers what it should: nothing is noted before it has been emitted.
         """
         del frame
-        # A target that does not read, or whatever else holds up the end, holds it up no longer.
-        end = threading.Timer(GRACE, os._exit, (128 + signum,))
-        end.daemon = True
-        end.start()
 
         def leave() -> None:
             raise _Stopped(signum)
@@ -277,6 +274,7 @@ class AnalyticsTap(Tap):
         # Python does by default would take a fifth of a small run, and a tenth of a large one.
         gc.freeze()
         gc.set_threshold(10_000, 50, 100)
+        _bound_the_end()
         PluginBase.invoke.__func__(cls, about=about, about_format=about_format)  # type: ignore[attr-defined]
         cls.print_version(print_fn=cls.logger.info)
         try:
@@ -333,6 +331,28 @@ class AnalyticsTap(Tap):
             look()
         working = sum(stream.failure is None for stream in selected)
         self.logger.info("%d of %d streams work.", working, len(selected) + len(self._unready))
+
+
+def _bound_the_end() -> None:
+    """Have the process end soon after a signal, whatever holds up the end, or the handling of the signal.
+
+    That runs in the main thread, which may wait for a target or a log that nobody reads. The
+    signal itself wakes this thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while True:
+            for number in os.read(woken, 1):
+                if number in {signal.SIGINT, signal.SIGTERM}:
+                    time.sleep(GRACE)
+                    os._exit(128 + number)
+
+    threading.Thread(target=watch, name="tap-analytics-end", daemon=True).start()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+WAKE = 0.25
+"""Seconds that a thread waits at a time: a signal that came just before is seen only after the wait."""
+
 
 class Ticket(Future[T], Generic[T]):
     """A result that is under way; nobody waits for it any more once it is abandoned."""
@@ -20,6 +23,12 @@ class Ticket(Future[T], Generic[T]):
     abandoned = False
     interrupt: Callable[[], None] | None = None
     """What ends the work on the result early, where something can."""
+
+    def result(self, timeout: float | None = None) -> T:
+        """Return the result, or raise what the work on it raised; wait in steps that let signals in."""
+        while timeout is None and not self.done():
+            wait((self,), WAKE)
+        return super().result(timeout)
 
     def abandon(self) -> None:
         """Say that nobody waits for the result."""

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ATOMIC = getattr(select, "PIPE_BUF", 512)
 """Bytes that a pipe takes whole or not at all."""
 
+WAKE = 0.25
+"""Seconds that a reader is waited for at a time: a signal that came just before is seen only after the wait."""
+
 encoder = msgspec.json.Encoder(
     decimal_format="number",
     enc_hook=lambda value: value.isoformat() if isinstance(value, datetime) else str(value),
@@ -69,20 +72,27 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         except (OSError, ValueError):  # somebody has put something else in its place
             self._write_whole(sys.stdout.buffer.write, lines)
             return
-        if fcntl is None or not stat.S_ISFIFO(os.fstat(output).st_mode):
+        kind = os.fstat(output).st_mode
+        if fcntl is None or stat.S_ISREG(kind):
             self._write_whole(lambda some: os.write(output, some), lines)
+            return
+        if not stat.S_ISFIFO(kind):
+            self._write_whole(lambda some: _write_some(output, some), lines)
             return
         capacity = fcntl.fcntl(output, fcntl.F_GETPIPE_SZ) if hasattr(fcntl, "F_GETPIPE_SZ") else ATOMIC
         start, view = 0, memoryview(lines)
         while start < len(lines):
             # A pipe that nobody reads is never left with a part of a line, if that is short enough.
-            room = ATOMIC if _holds_anything(output) else capacity
+            room = capacity
+            if _holds_anything(output):
+                room = ATOMIC
+                _await_room(output)
             end = lines.rfind(b"\n", start, start + room) + 1
             if end:
                 start += os.write(output, view[start:end])
             else:
                 end = lines.find(b"\n", start) + 1
-                self._write_whole(lambda some: os.write(output, some), view[start:end])
+                self._write_whole(lambda some: _write_some(output, some), view[start:end])
                 start = end
 
     def _write_whole(self, write: Callable[[bytes | memoryview], int], lines: bytes | memoryview) -> None:
@@ -111,6 +121,18 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, sys.stdout.fileno())
             os.close(nowhere)
+
+
+def _await_room(output: int) -> None:
+    """Wait until something can be written that is no longer than a pipe takes whole."""
+    while not select.select((), (output,), (), WAKE)[1]:
+        pass
+
+
+def _write_some(output: int, some: bytes | memoryview) -> int:
+    """Write as much as there is room for; return how much that was."""
+    _await_room(output)
+    return os.write(output, some[:ATOMIC])
 
 
 def _holds_anything(pipe: int) -> bool:
