@@ -13,10 +13,11 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
+from inspect import getattr_static
 from typing import IO, TYPE_CHECKING, Any
 
 import click
-from singer_sdk import Tap
+from singer_sdk import Stream, Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError, DiscoveryError, SingerSDKError, SyncError
 from singer_sdk.helpers._classproperty import classproperty
@@ -65,6 +66,9 @@ Completion in bash, or with zsh_source or fish_source in those:
   eval "$(_TAP_ANALYTICS_COMPLETE=bash_source tap-analytics)"
 """
 
+UNUSED = ("parent_stream_type", "get_child_context", "generate_child_contexts", "partitions")
+"""By what a stream of the SDK is read once for each of several contexts; none of this tap is."""
+
 OPTIONS = {
     "version": "Print the version.",
     "about": "Describe the tap: its settings, their types and defaults, and what it is capable of.",
@@ -107,9 +111,16 @@ class AnalyticsTap(Tap):
         raise NotImplementedError
 
     def ready(self, streams: Iterable[AnalyticsStream]) -> list[AnalyticsStream]:
-        """Return the streams that can tell their schema; why another cannot is a failure."""
+        """Return the streams that can tell their schema; why another cannot is a failure.
+
+        Raises ConfigValidationError for one whose class would have the SDK read it again and again.
+        """
         able = []
         for stream in streams:
+            if unused := [name for name in UNUSED if getattr_static(stream, name) is not getattr_static(Stream, name)]:
+                msg = "Config validation failed"
+                text = f"stream {stream.name}: {', '.join(unused)} cannot be used: the tap reads a stream as a whole"
+                raise ConfigValidationError(msg, errors=[f"{text}, not once for each parent or partition. Remove it."])
             try:
                 if self.input_catalog is None:
                     _ = stream.schema

@@ -8,9 +8,11 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers import _compat
-from singer_sdk.plugin_base import warn_python_eol
 
+from tap_analytics import tap as tap_module
+from tap_analytics.streams import Labels, TransactionalStream, Workers
 from tap_analytics.tap import TapAnalytics
 
 if TYPE_CHECKING:
@@ -22,9 +24,57 @@ def test_that_a_python_comes_to_its_end_of_life_is_no_news_for_users(
 ) -> None:
     monkeypatch.setitem(_compat._PYTHON_EOL_DATES, sys.version_info[:2], date(2001, 1, 1))  # noqa: SLF001 - of the SDK
     with pytest.warns(_compat.SingerSDKPythonEOLWarning):
-        warn_python_eol()
+        _compat.warn_python_eol()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         TapAnalytics(config=config).connection.close()
     assert not said
+    assert not sandbox.requests
+
+
+class Parent(Workers):
+    """A stream that hands a context on to its children, as the SDK has it."""
+
+    def get_child_context(self, record: Any, context: Any) -> dict[str, Any]:  # noqa: ANN401 - of the SDK
+        del context
+        return {"worker": record["id"]}
+
+
+class Child(Labels):
+    """A stream that is read once for each worker, as the SDK has it."""
+
+    parent_stream_type = Workers
+
+
+class Partitioned(TransactionalStream):
+    """A stream that is read once for each of some contexts, as the SDK has it."""
+
+    name = "sessions"
+    path = "/v1/transactional/sessions"
+
+    @property
+    def partitions(self) -> list[dict[str, Any]]:
+        return [{"row": "1"}, {"row": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "attribute"),
+    [(Parent, "get_child_context"), (Child, "parent_stream_type"), (Partitioned, "partitions")],
+)
+@pytest.mark.parametrize("validated", [True, False], ids=["sync", "discovery"])
+def test_what_the_sdk_would_read_by_contexts_is_refused_at_the_start(  # noqa: PLR0913 - fixtures, too
+    sandbox: Sandbox,
+    config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type,
+    attribute: str,
+    *,
+    validated: bool,
+) -> None:
+    monkeypatch.setattr(tap_module, "SHIPPED", {"of_mine": kind})
+    with pytest.raises(ConfigValidationError) as refused:
+        TapAnalytics(config=config, validate_config=validated).discover_streams()
+    (message,) = refused.value.errors
+    assert message.startswith("stream of_mine: ")
+    assert attribute in message
     assert not sandbox.requests
