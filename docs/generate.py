@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from ruamel.yaml import YAML
 
-from tap_analytics.sync.replication import Backfill, Tail
+from tap_analytics.sync.replication import Backfill, IncrementalByDay
 from tap_analytics.tap import SHIPPED, TapAnalytics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tap_analytics.stream import AnalyticsStream
+    from tap_analytics.stream import RestStream
 
     Facts = dict[str, Any]
 
@@ -105,7 +105,7 @@ def settings(about: Facts) -> str:
     builtin: Facts = {"type": "object", "properties": {}}
     TapAnalytics.append_builtin_config(builtin)
     properties = about["settings"]["properties"]
-    required = about["settings"]["required"]
+    required = about["settings"].get("required", ())
     rows = {
         name: (f"`{name}`", kind(facts), default(facts, needed=name in required), facts["description"])
         for name, facts in properties.items()
@@ -168,7 +168,7 @@ def streams(catalog: Facts) -> str:
     """Return the page of the streams and their fields."""
     entries = {entry["tap_stream_id"]: entry for entry in catalog["streams"]}
     # Streams of one path are two ways to read one table.
-    groups = [list(group) for _path, group in groupby(SHIPPED, key=lambda name: SHIPPED[name].path)]
+    groups = [list(group) for _path, group in groupby(SHIPPED, key=lambda name: SHIPPED[name].resource.requests.path)]
     titles = [group[0].removesuffix("_initial") for group in groups]
     overview = (
         (
@@ -191,12 +191,12 @@ def streams(catalog: Facts) -> str:
     )
 
 
-def replication(stream: type[AnalyticsStream], entry: Facts) -> str:
+def replication(stream: type[RestStream], entry: Facts) -> str:
     """Return in words how a stream is read from sync to sync."""
-    way = stream.replication
-    if isinstance(way, Backfill):
+    replicated = stream.resource.replicated
+    if isinstance(replicated, Backfill):
         return "once, in windows of creation dates, and resumed where it stopped"
-    if isinstance(way, Tail):
+    if isinstance(replicated, IncrementalByDay):
         return f"what changed, by `{entry['replication_key']}`"
     return "whole, in every sync"
 
@@ -205,7 +205,8 @@ def section(title: str, names: list[str], schema: Facts) -> str:
     """Return what there is to know of one table."""
     told = "" if names == [title] else f"Of {' and '.join(f'`{name}`' for name in names)}. "
     rows = ((f"`{name}`", kind(facts), facts["description"]) for name, facts in schema["properties"].items())
-    return f"## {title}\n\n{told}`GET {SHIPPED[names[0]].path}`\n\n{table(('field', 'type', 'meaning'), rows)}"
+    path = SHIPPED[names[0]].resource.requests.path
+    return f"## {title}\n\n{told}`GET {path}`\n\n{table(('field', 'type', 'meaning'), rows)}"
 
 
 # The definition for Meltano Hub

@@ -1,44 +1,37 @@
-"""How a run begins, goes on past trouble, and ends: what the SDK's tap leaves open."""
+"""The command line: how a run begins, goes on past failures, and ends."""
 
 from __future__ import annotations
 
 import gc
 import importlib
 import json
-import logging
 import os
 import signal
 import sys
 import threading
 import time
-import warnings
 from contextlib import contextmanager
-from inspect import getattr_static
 from typing import IO, TYPE_CHECKING, Any
 
 import click
-from singer_sdk import Stream, Tap
-from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.exceptions import ConfigValidationError, DiscoveryError, SingerSDKError, SyncError
-from singer_sdk.helpers._classproperty import classproperty
-from singer_sdk.helpers._compat import SingerSDKPythonEOLWarning
+from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_analytics.config import settings
-from tap_analytics.rest.endpoint import ApiKey
+from tap_analytics.rest.errors import RestError
+from tap_analytics.sdk import INVALID, SdkTap, contexts_problem
 from tap_analytics.singer.output import LineWriter, OutputError
-from tap_analytics.stream import AnalyticsStream
+from tap_analytics.stream import RestStream
+from tap_analytics.sync.parents import ParentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from types import FrameType
 
+    from singer_sdk import Stream
     from singer_sdk.plugin_base import _ConfigInput
 
     from tap_analytics.progress import StreamStats
-    from tap_analytics.rest.transport import Connection
-
+    from tap_analytics.rest.client import Client
 
 GRACE = 1.5
 """Seconds after a signal in which the tap leaves in good order."""
@@ -66,9 +59,6 @@ Completion in bash, or with zsh_source or fish_source in those:
   eval "$(_TAP_ANALYTICS_COMPLETE=bash_source tap-analytics)"
 """
 
-UNUSED = ("parent_stream_type", "get_child_context", "generate_child_contexts", "partitions")
-"""By what a stream of the SDK is read once for each of several contexts; none of this tap is."""
-
 OPTIONS = {
     "version": "Print the version.",
     "about": "Describe the tap: its settings, their types and defaults, and what it is capable of.",
@@ -90,107 +80,72 @@ class _Stopped(SystemExit):
         self.name = signal.Signals(signum).name
 
 
-class AnalyticsTap(Tap):
+class RestTap(SdkTap):
     """A tap whose streams fail one by one, and that tells its user why."""
 
     message_writer_class = LineWriter
     message_writer: LineWriter
-    connection: Connection
+    client: Client
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
-        self._unready: dict[str, str] = {}
-        with warnings.catch_warnings():
-            # That a Python comes to its end of life is news for who runs the tap's tests, not for its users.
-            warnings.simplefilter("ignore", SingerSDKPythonEOLWarning)
-            super().__init__(**options)
+        self._undiscovered: dict[str, str] = {}
+        super().__init__(**options)
 
-    # The door
+    def in_order(self, streams: dict[str, Stream]) -> dict[str, Stream]:
+        """Return streams in the order of their names, but parents before their children."""
+        ordered: dict[str, Stream] = {}
 
-    def check(self, config: Mapping[str, object]) -> Iterator[str]:
-        """Yield a line for each mistake that the JSON Schema of the settings cannot tell."""
-        raise NotImplementedError
+        def add(stream: Stream) -> None:
+            if isinstance(stream, RestStream) and stream.parent is not None and stream.parent.name in streams:
+                add(stream.parent)
+            ordered[stream.name] = stream
 
-    def ready(self, streams: Iterable[AnalyticsStream]) -> list[AnalyticsStream]:
-        """Return the streams that can tell their schema; why another cannot is a failure.
+        for stream in streams.values():
+            add(stream)
+        return ordered
+
+    def discovered(self, streams: Iterable[RestStream]) -> list[RestStream]:
+        """Return the streams that have a schema; why another has none is a failure.
 
         Raises ConfigValidationError for one whose class would have the SDK read it again and again.
         """
-        able = []
-        for stream in streams:
-            if unused := [name for name in UNUSED if getattr_static(stream, name) is not getattr_static(Stream, name)]:
-                msg = "Config validation failed"
-                text = f"stream {stream.name}: {', '.join(unused)} cannot be used: the tap reads a stream as a whole"
-                raise ConfigValidationError(msg, errors=[f"{text}, not once for each parent or partition. Remove it."])
+        usable, named = [], {stream.name: stream for stream in streams}
+        for stream in named.values():
+            if problem := contexts_problem(stream):
+                raise ConfigValidationError(INVALID, errors=[problem])
+            link = stream.resource.parent
+            stream.parent = named.get(link.name) if link else None
+        for stream in named.values():
             try:
                 if self.input_catalog is None:
                     _ = stream.schema
-                able.append(stream)
-            except (SyncError, DiscoveryError) as error:
-                self._unready[stream.name] = f"no schema can be inferred: {error}"
-        return able
-
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Refuse wrong settings; missing ones too, unless there is nothing to connect to yet."""
-        self.append_builtin_config(self.config_jsonschema)
-        for note in settings.prepare(self._config):
-            self.logger.warning(note)
-        errors = list(settings.problems(self._config, self.config_jsonschema, complete=raise_errors))
-        errors += self.check(self._config)
-        key = self._config.get("api_key")
-        if isinstance(key, str):
-            _keep_out_of_logs(ApiKey(key))
-        if errors:
-            msg = "Config validation failed"
-            raise ConfigValidationError(msg, errors=errors)
-        return errors
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take over the state of an earlier run; what is no state of ours is said and left."""
-        bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
-        if not isinstance(bookmarks, dict):
-            self.logger.warning("The state has no bookmarks by stream; it is left aside, and all streams start over.")
-            return
-        for stream, bookmark in list(bookmarks.items()):
-            if not isinstance(bookmark, dict):
-                self.logger.warning("The state of %s is no object; it is left aside.", stream)
-                del bookmarks[stream]
-        super().load_state({"bookmarks": bookmarks})
-
-    def setup_mapper(self) -> None:
-        """Make the stream maps of the selected streams.
-
-        The SDK (0.54.9) makes those of all, and stumbles over the empty schema that a stream has
-        that is not selected.
-        """
-        try:
-            PluginBase.setup_mapper(self)
-            for entry in self.catalog.streams:
-                stream = self.streams.get(entry.tap_stream_id)
-                if stream is not None and stream.selected:
-                    self.mapper.register_raw_streams_from_catalog(type(self.catalog)([(entry.tap_stream_id, entry)]))
-        except ConfigValidationError:
-            raise
-        except Exception as error:
-            # The SDK looks at the words of a map as it goes, so anything may come of wrong ones.
-            msg = "Config validation failed"
-            raise ConfigValidationError(msg, errors=[f"stream_maps: they are not valid: {error}"]) from error
+                usable.append(stream)
+            except (RestError, SingerSDKError, ParentError) as error:
+                self._undiscovered[stream.name] = f"no schema can be inferred: {error}"
+        return usable
 
     # The run
 
     @property
     def failures(self) -> dict[str, str]:
         """What ended which streams early."""
-        ended = {
-            name: str(stream.failure)
-            for name, stream in self.streams.items()
-            if isinstance(stream, AnalyticsStream) and stream.failure
-        }
-        return self._unready | ended
+        failed = {stream.name: str(stream.failure) for stream in self._streams_of_ours if stream.failure}
+        return self._undiscovered | failed
 
     @property
-    def _selected(self) -> list[AnalyticsStream]:
+    def _streams_of_ours(self) -> list[RestStream]:
+        return [stream for stream in self.streams.values() if isinstance(stream, RestStream)]
+
+    @property
+    def _selected(self) -> list[RestStream]:
         """The streams that are selected, in their order."""
-        return [stream for stream in self.streams.values() if isinstance(stream, AnalyticsStream) and stream.selected]
+        return [stream for stream in self._streams_of_ours if stream.selected]
+
+    def _connect_children(self) -> None:
+        """Tell parents which of their children are selected."""
+        for stream in reversed(self._streams_of_ours):
+            if stream.parent is not None and (stream.selected or stream.children):
+                stream.parent.children.append(stream)
 
     @property
     def _all_stats(self) -> list[StreamStats]:
@@ -198,34 +153,27 @@ class AnalyticsTap(Tap):
         return [stream.stats for stream in self._selected]
 
     def _sum_up(self) -> None:
-        """Say in one line a stream what has been done."""
+        """Log in one line a stream what has been done."""
         for stats in self._all_stats:
             if stats.began is not None:
                 stats.end("stopped")
                 self.logger.info("%s", stats, extra=stats.facts)
 
     def _conclude(self) -> None:
-        """Close the connection; leave with exit code 1 where a stream failed, and say which."""
-        self.connection.close()
+        """Close the client; leave with exit code 1 where a stream failed, and say which."""
+        self.client.close()
         failures = self.failures
         if not failures:
             return
-        together: dict[str, list[str]] = {}
-        for name, message in failures.items():
-            stream = self.streams.get(name)
-            reason = stream.reason if isinstance(stream, AnalyticsStream) and stream.failure else message
-            together.setdefault(reason, []).append(name)
-        for reason, names in together.items():
-            told = reason if len(names) > 1 else failures[names[0]]
-            self.logger.error("Failed: %s: %s", ", ".join(names), told)
+        for line in failure_lines(failures, self.streams):
+            self.logger.error("%s", line)
         sys.exit(1)
 
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+    def terminate(self, signum: int) -> None:
         """Leave with the exit code that the signal asks for, all lines whole.
 
-        The last STATE covers what it should: nothing is noted before it has been emitted.
+        The last STATE covers what it should: nothing is kept before it has been emitted.
         """
-        del frame
 
         def leave() -> None:
             raise _Stopped(signum)
@@ -237,18 +185,6 @@ class AnalyticsTap(Tap):
             writer.stop(leave)
 
     # The command line
-
-    @classproperty
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a property of the class
-        """The settings in the environment; what cannot be read there is refused with the others."""
-        cls.append_builtin_config(cls.config_jsonschema)
-        found: dict[str, Any] = {}
-        for name, definition in cls.config_jsonschema["properties"].items():
-            try:
-                found |= parse_environment_config({"properties": {name: definition}}, cls._env_var_prefix)
-            except ValueError:
-                found[name] = os.environ[f"{cls._env_var_prefix}{name.upper()}"]
-        return found
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -316,9 +252,9 @@ class AnalyticsTap(Tap):
         """Do what the command line asks for, and say why it ends where it ends early."""
         try:
             if discover:
-                if not self.failures:
-                    self.run_discovery()
+                self.run_discovery()
             elif test == CliTestOptionValue.Disabled.value:
+                self._connect_children()
                 with _progress_shown(self._all_stats, wanted=self.config["progress"]):
                     self.sync_all()
                 self._sum_up()
@@ -341,12 +277,23 @@ class AnalyticsTap(Tap):
         selected = self._selected
         if test == CliTestOptionValue.Schema.value:
             for stream in selected:
-                stream._write_schema_message()  # noqa: SLF001 - as the SDK does
+                stream.write_schema()
             return
-        for look in [stream.try_out() for stream in selected]:
+        for look in [stream.probe() for stream in selected]:
             look()
         working = sum(stream.failure is None for stream in selected)
-        self.logger.info("%d of %d streams work.", working, len(selected) + len(self._unready))
+        self.logger.info("%d of %d streams work.", working, len(selected) + len(self._undiscovered))
+
+
+def failure_lines(failures: Mapping[str, str], streams: Mapping[str, Stream]) -> Iterator[str]:
+    """Yield why streams failed; a reason that several have in common once."""
+    together: dict[str, list[str]] = {}
+    for name, message in failures.items():
+        stream = streams.get(name)
+        reason = stream.reason if isinstance(stream, RestStream) and stream.failure else message
+        together.setdefault(reason, []).append(name)
+    for reason, names in together.items():
+        yield f"Failed: {', '.join(names)}: {reason if len(names) > 1 else failures[names[0]]}"
 
 
 def _bound_the_end() -> None:
@@ -396,29 +343,3 @@ def _read(file: IO[str] | None, option: str) -> dict[str, Any] | None:
         msg = f"{option}: {file.name} holds no JSON object."
         raise click.ClickException(msg)
     return found
-
-
-class _KeyFilter(logging.Filter):
-    """Keeps a key out of every log record: message, arguments and traceback."""
-
-    def __init__(self, key: ApiKey) -> None:
-        super().__init__()
-        self._key = key
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Blot the key out; let every record pass."""
-        message = record.getMessage()
-        redacted = self._key.redact(message)
-        if redacted != message:
-            record.msg, record.args = redacted, ()
-        if record.exc_info:
-            trace = logging.Formatter().formatException(record.exc_info)
-            redacted = self._key.redact(trace)
-            if redacted != trace:
-                record.exc_info, record.exc_text = None, redacted
-        return True
-
-
-def _keep_out_of_logs(key: ApiKey) -> None:
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_KeyFilter(key))

@@ -33,6 +33,10 @@ class StreamStats:
             self.ended = time.monotonic()
             self.state = state
 
+    def count_retry(self) -> None:
+        """Count a request that is sent again."""
+        self.retries += 1
+
     @property
     def seconds(self) -> float:
         """How long the stream has taken."""
@@ -44,14 +48,14 @@ class StreamStats:
         return self.records / self.seconds if self.seconds else 0.0
 
     def __str__(self) -> str:
-        told = f"{self.stream}: {self.state}, {_count(self.records, 'record')} in {_count(self.pages, 'page')}"
+        text = f"{self.stream}: {self.state}, {_count(self.records, 'record')} in {_count(self.pages, 'page')}"
         if self.windows > 1:
-            told += f", window {self.window} of {self.windows}"
+            text += f", window {self.window} of {self.windows}"
         if self.began is not None:
-            told += f", {self.seconds:.1f} s"
+            text += f", {self.seconds:.1f} s"
         if self.seconds >= 1:
-            told += f", {self.rate:,.0f} records/s"
-        return f"{told}, {_count(self.retries, 'retry')}" if self.retries else told
+            text += f", {self.rate:,.0f} records/s"
+        return f"{text}, {_count(self.retries, 'retry')}" if self.retries else text
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -1,136 +1,141 @@
-"""The resources of the analytics API: one class each, facts only."""
+"""The resources of the analytics API: one class each, of one value each."""
 
 from __future__ import annotations
 
-from importlib import resources
+from typing import Any
 
-from singer_sdk import SchemaDirectory, StreamSchema
+from tap_analytics.config.words import Endpoint, Resource
+from tap_analytics.rest.paginators import Offset, SinglePage
+from tap_analytics.stream import RestStream
+from tap_analytics.sync.replication import Backfill, FullTable, IncrementalByDay, Replication
+from tap_analytics.sync.slices import DayFilter
 
-from tap_analytics.rest.endpoint import LARGEST_PAGE, Offset, Paginator, SinglePage
-from tap_analytics.stream import AnalyticsStream
-from tap_analytics.sync.replication import Backfill, Tail
+LARGEST_PAGE = 10_000
+"""Records that the API returns at most in one answer (its contract)."""
 
-SCHEMAS = SchemaDirectory(resources.files(__package__) / "schemas")
+LONGEST_FILTER = 366
+"""Days that `days_from_date` may be at most (the API's contract)."""
 
-
-class MasterStream(AnalyticsStream):
-    """Master data: a single page, read whole in every sync."""
-
-    schema = StreamSchema(SCHEMAS)
-
-
-class TransactionalStream(AnalyticsStream):
-    """What happens day by day: many pages, read whole unless `replication` says otherwise."""
-
-    schema = StreamSchema(SCHEMAS)
-    paginator: Paginator = Offset(limit=LARGEST_PAGE)
+CREATED = DayFilter("date", "days_from_date", LONGEST_FILTER, {"filter_date_by": "CREATED"}, verb="created")
+UPDATED = DayFilter("date", "days_from_date", LONGEST_FILTER, {"filter_date_by": "UPDATED"}, verb="updated")
 
 
-class Clients(MasterStream):
+def master(name: str, path: str) -> Resource:
+    """Return master data: a single page, read whole in every sync."""
+    return _resource(name, path, SinglePage())
+
+
+def transactional(name: str, path: str, replication: Replication | None = None, *, schema: str = "") -> Resource:
+    """Return what happens day by day: many pages, read whole unless a replication says otherwise."""
+    # The records that were updated lately fit one answer, as a rule.
+    paginator = SinglePage() if isinstance(replication, IncrementalByDay) else Offset(limit=LARGEST_PAGE)
+    return _resource(name, path, paginator, replication=replication or FullTable(), schema_file=schema or name)
+
+
+def _resource(name: str, path: str, paginator: Any, **facts: Any) -> Resource:  # noqa: ANN401 - of `Resource`
+    endpoint = Endpoint(path=path, data_selector="data", paginator=paginator)
+    return Resource(name=name, endpoint=endpoint, primary_key="id", **{"schema_file": name, **facts})
+
+
+class Clients(RestStream):
     """The clients that the key belongs to."""
 
-    name = "clients"
-    path = "/v1/master/client"
+    resource = master("clients", "/v1/master/client")
 
 
-class Locations(MasterStream):
+class Locations(RestStream):
     """The greenhouses and other places of work."""
 
-    name = "locations"
-    path = "/v1/master/locations"
+    resource = master("locations", "/v1/master/locations")
 
 
-class Rows(MasterStream):
+class Rows(RestStream):
     """The physical rows of plants."""
 
-    name = "rows"
-    path = "/v1/master/rows"
+    resource = master("rows", "/v1/master/rows")
 
 
-class Users(MasterStream):
+class Users(RestStream):
     """The people who can log in."""
 
-    name = "users"
-    path = "/v1/master/users"
+    resource = master("users", "/v1/master/users")
 
 
-class Workers(MasterStream):
+class Workers(RestStream):
     """The people who do the work."""
 
-    name = "workers"
-    path = "/v1/master/workers"
+    resource = master("workers", "/v1/master/workers")
 
 
-class WorkerGroups(MasterStream):
+class WorkerGroups(RestStream):
     """Groups of workers."""
 
-    name = "worker_groups"
-    path = "/v1/master/workergroups"
+    resource = master("worker_groups", "/v1/master/workergroups")
 
 
-class Tasks(MasterStream):
+class Tasks(RestStream):
     """Kinds of work."""
 
-    name = "tasks"
-    path = "/v1/master/tasks"
+    resource = master("tasks", "/v1/master/tasks")
 
 
-class TaskGroups(MasterStream):
+class TaskGroups(RestStream):
     """Groups of tasks."""
 
-    name = "task_groups"
-    path = "/v1/master/taskgroups"
+    resource = master("task_groups", "/v1/master/taskgroups")
 
 
-class Labels(MasterStream):
+class Labels(RestStream):
     """Labels that mark workers, rows and varieties."""
 
-    name = "labels"
-    path = "/v1/master/labels"
+    resource = master("labels", "/v1/master/labels")
 
 
-class Varieties(MasterStream):
+class Varieties(RestStream):
     """Plant varieties."""
 
-    name = "varieties"
-    path = "/v1/master/varieties"
+    resource = master("varieties", "/v1/master/varieties")
 
 
-class RegistrationsInitial(TransactionalStream):
+class RegistrationsInitial(RestStream):
     """All stretches of work that were ever logged."""
 
-    name = "registrations_initial"
-    path = "/v1/transactional/registrations"
-    replication = Backfill()
-    schema = StreamSchema(SCHEMAS, key="registrations")
+    resource = transactional(
+        "registrations_initial",
+        "/v1/transactional/registrations",
+        Backfill(CREATED, cursor="updatedTimestamp"),
+        schema="registrations",
+    )
 
 
-class RegistrationsIncremental(TransactionalStream):
+class RegistrationsIncremental(RestStream):
     """The stretches of work that were logged or changed lately."""
 
-    name = "registrations_incremental"
-    path = "/v1/transactional/registrations"
-    paginator = SinglePage()
-    replication = Tail(backfill="registrations_initial")
-    replication_key = "updatedTimestamp"
-    schema = StreamSchema(SCHEMAS, key="registrations")
+    resource = transactional(
+        "registrations_incremental",
+        "/v1/transactional/registrations",
+        IncrementalByDay(UPDATED, cursor="updatedTimestamp", backfill="registrations_initial"),
+        schema="registrations",
+    )
 
 
-class SessionsInitial(TransactionalStream):
+class SessionsInitial(RestStream):
     """All passes through a row that were ever logged."""
 
-    name = "sessions_initial"
-    path = "/v1/transactional/sessions"
-    replication = Backfill()
-    schema = StreamSchema(SCHEMAS, key="sessions")
+    resource = transactional(
+        "sessions_initial",
+        "/v1/transactional/sessions",
+        Backfill(CREATED, cursor="updatedTimestamp"),
+        schema="sessions",
+    )
 
 
-class SessionsIncremental(TransactionalStream):
+class SessionsIncremental(RestStream):
     """The passes through a row that were logged or changed lately."""
 
-    name = "sessions_incremental"
-    path = "/v1/transactional/sessions"
-    paginator = SinglePage()
-    replication = Tail(backfill="sessions_initial")
-    replication_key = "updatedTimestamp"
-    schema = StreamSchema(SCHEMAS, key="sessions")
+    resource = transactional(
+        "sessions_incremental",
+        "/v1/transactional/sessions",
+        IncrementalByDay(UPDATED, cursor="updatedTimestamp", backfill="sessions_initial"),
+        schema="sessions",
+    )

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
 from tap_analytics import streams
-from tap_analytics.cli import AnalyticsTap
-from tap_analytics.config import resources
-from tap_analytics.rest.endpoint import LONGEST_WINDOW
-from tap_analytics.rest.transport import Connection
+from tap_analytics.cli import RestTap
+from tap_analytics.config import resources, settings
+from tap_analytics.rest.client import Client
+from tap_analytics.rest.secrets import Secrets, redact_logs
+from tap_analytics.stream import RestStream
+from tap_analytics.sync.replication import LONGEST_WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tap_analytics.stream import AnalyticsStream
-
-STREAMS: tuple[type[AnalyticsStream], ...] = (
+STREAMS: tuple[type[RestStream], ...] = (
     streams.Clients,
     streams.Locations,
     streams.Rows,
@@ -34,13 +34,10 @@ STREAMS: tuple[type[AnalyticsStream], ...] = (
     streams.SessionsIncremental,
 )
 
-SHIPPED: Mapping[str, type[AnalyticsStream]] = {
-    stream.name: stream  # type: ignore[misc] # the SDK declares it for instances
-    for stream in STREAMS
-}
+SHIPPED: Mapping[str, type[RestStream]] = {stream.resource.name: stream for stream in STREAMS}
 
 
-class TapAnalytics(AnalyticsTap):
+class TapAnalytics(RestTap):
     """Singer tap for a REST analytics API, and for REST APIs that you declare."""
 
     name = "tap-analytics"
@@ -48,25 +45,23 @@ class TapAnalytics(AnalyticsTap):
         th.Property(
             "base_url",
             th.URIType(min_length=1),
-            required=True,
             title="Base URL",
-            description="Address of the API, http or https; may carry a path.",
+            description="Address of the API, http or https; may have a path. Needed unless client states it.",
         ),
         th.Property(
             "api_key",
             th.StringType(min_length=1),
-            required=True,
             secret=True,
             title="API key",
-            description="The key that the API asks for.",
+            description="The key of the API; needed for the shipped streams.",
         ),
         th.Property(
             "auth_location",
             th.StringType,
             default="header",
             allowed_values=["header", "query"],
-            title="Place of the key",
-            description="Whether the key travels in a request header or in the query string.",
+            title="Location of the key",
+            description="Whether the key is sent in a request header or in the query string.",
         ),
         th.Property(
             "auth_name",
@@ -74,6 +69,39 @@ class TapAnalytics(AnalyticsTap):
             default="api_key",
             title="Name of the key",
             description="Name of the header or query parameter that carries the key.",
+        ),
+        th.Property(
+            "token",
+            th.StringType(min_length=1),
+            secret=True,
+            title="Bearer token",
+            description="Token for client.auth of the type bearer, where that leaves it out.",
+        ),
+        th.Property(
+            "username",
+            th.StringType(min_length=1),
+            title="User name",
+            description="User name for client.auth of the type http_basic, where that leaves it out.",
+        ),
+        th.Property(
+            "password",
+            th.StringType(min_length=1),
+            secret=True,
+            title="Password",
+            description="Password for client.auth of the type http_basic, where that leaves it out.",
+        ),
+        th.Property(
+            "client_id",
+            th.StringType(min_length=1),
+            title="OAuth client",
+            description="Client for client.auth of the type oauth2_client_credentials, where that leaves it out.",
+        ),
+        th.Property(
+            "client_secret",
+            th.StringType(min_length=1),
+            secret=True,
+            title="OAuth client secret",
+            description="Secret for client.auth of the type oauth2_client_credentials, where that leaves it out.",
         ),
         th.Property(
             "start_date",
@@ -92,7 +120,7 @@ class TapAnalytics(AnalyticsTap):
             th.IntegerType(minimum=0, maximum=36_500),
             default=1,
             title="Lookback",
-            description="Days before their bookmark that incremental streams read again, for updates that arrive late.",
+            description="Days before their bookmark that incremental streams read again, for late updates.",
         ),
         th.Property(
             "window_days",
@@ -106,7 +134,7 @@ class TapAnalytics(AnalyticsTap):
             th.IntegerType(minimum=0),
             default=3,
             title="Retries",
-            description="How often a request is sent again after trouble that may pass.",
+            description="How often a request is sent again after a transient error.",
         ),
         th.Property(
             "backoff_factor",
@@ -127,42 +155,67 @@ class TapAnalytics(AnalyticsTap):
             th.NumberType(exclusive_minimum=0, maximum=86_400),
             default=300,
             title="Request timeout",
-            description="Seconds that a request may take, from the first byte sent to the last one received.",
+            description="Seconds that a request may take, from connecting to the last byte of its answer.",
         ),
         th.Property(
             "max_in_flight",
             th.IntegerType(minimum=1),
             default=4,
             title="Requests in flight",
-            description="How many requests may be under way at once; 1 is strictly one after the other.",
+            description="How many requests may be in flight at once; 1 sends them one after the other.",
         ),
         th.Property(
             "progress",
             th.BooleanType,
             default=True,
             title="Progress",
-            description="Whether a terminal on standard error shows live how far the run is.",
+            description="Whether a terminal on standard error shows the progress of the run.",
+        ),
+        th.Property(
+            "client",
+            th.ObjectType(additional_properties=True),
+            title="Client",
+            description="The API in the words of dlt's rest_api source: base_url, headers, auth, paginator.",
         ),
         th.Property(
             "resource_defaults",
             th.ObjectType(additional_properties=True),
             title="Resource defaults",
-            description="What the declared resources have in common, in the words of dlt's rest_api source.",
+            description="Defaults merged into every resource, in the words of dlt's rest_api source.",
         ),
         th.Property(
             "resources",
             th.ArrayType(th.CustomType({"type": ["object", "string"]})),
             title="Resources",
-            description="Names of shipped streams, and resources declared in the words of dlt's rest_api source; "
-            "without it, all shipped streams.",
+            description="Resources in the words of dlt's rest_api source; without it, all shipped streams.",
         ),
     ).to_dict()
 
-    def check(self, config: Mapping[str, object]) -> Iterator[str]:
-        """Yield a line for each mistake in the declared resources."""
-        return resources.problems(config, SHIPPED)
+    def settings(self, config: dict[str, Any], *, complete: bool) -> Iterator[str]:
+        """Bring settings into their final form, and yield a line for each mistake."""
+        self.secrets = Secrets()
+        redact_logs(self.secrets)
+        self.secrets.add(*settings.secrets(config))
+        for note in [*settings.prepare(config), *settings.unknown(config, self.config_jsonschema)]:
+            self.logger.warning(note)
+        shipped = {name: stream.resource for name, stream in SHIPPED.items()}
+        yield from settings.check(config, self.config_jsonschema, shipped, complete=complete)
+        for note in resources.notes(config):
+            self.logger.info(note)
 
-    def discover_streams(self) -> list[AnalyticsStream]:
-        """Return the streams that the settings ask for; they share one connection."""
-        self.connection = Connection(self.config)
-        return self.ready(stream(self, self.connection) for stream in resources.classes(self.config, SHIPPED))
+    def discover_streams(self) -> list[RestStream]:
+        """Return the streams that the settings ask for; they share one client."""
+        config = self.config
+        shipped = {name: stream.resource for name, stream in SHIPPED.items()}
+        self.client = Client(
+            timeout=float(config.get("request_timeout", 300)),
+            max_in_flight=config.get("max_in_flight", 1),
+            secrets=self.secrets,
+        )
+        api = resources.api(config)
+        return self.discovered(
+            SHIPPED[resource.name](self, self.client, api, resource)
+            if config.get("resources") is None
+            else RestStream(self, self.client, api, resource)
+            for resource in resources.resources(config, shipped)
+        )

@@ -86,3 +86,8 @@ def auth_location(request: pytest.FixtureRequest) -> Literal["header", "query"]:
 def settings(sandbox: Sandbox, **others: object) -> dict[str, Any]:
     """Return settings that reach a sandbox, and do not wait before they try again."""
     return {"base_url": sandbox.url, "api_key": sandbox.api_key, "backoff_factor": 0, **others}
+
+
+def shipped(name: str, **words: object) -> dict[str, Any]:
+    """Return the declaration of a shipped stream, with what it says otherwise."""
+    return {"name": name, "extends": True, **words}

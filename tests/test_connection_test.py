@@ -33,8 +33,8 @@ def test_each_stream_is_said_to_work_with_what_was_looked_at(sandbox: Sandbox, c
     lines = report(run)
     assert lines[-1] == "14 of 14 streams work."
     assert sum(": works, " in line for line in lines) == 14
-    assert f"workers: works, {len(sandbox.world.records('workers'))} records looked at (all records)" in lines
-    assert any(line.startswith("sessions_initial: works, 1 record looked at (created 2026-05-01 to ") for line in lines)
+    assert f"workers: works, {len(sandbox.world.records('workers'))} records read (all records)" in lines
+    assert any(line.startswith("sessions_initial: works, 1 record read (created 2026-05-01 to ") for line in lines)
 
 
 def test_it_takes_one_small_request_a_stream(sandbox: Sandbox, config: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ def test_a_wrong_key_is_said_once_with_what_to_do(sandbox: Sandbox) -> None:
     run = run_test(settings(sandbox, api_key="not-the-key-at-all"))
     assert run.returncode == 1
     assert len([line for line in run.problems if "401" in line]) == 2
-    assert "Check api_key, auth_location and auth_name." in report(run)[-1]
+    assert "Check the credentials: api_key, auth_location and auth_name" in report(run)[-1]
 
 
 def test_only_selected_streams_are_tested(sandbox: Sandbox, config: dict[str, Any]) -> None:

@@ -356,7 +356,7 @@ def test_the_example_environment_is_accepted() -> None:
     )
     assert result.returncode == 0, result.stderr
     streams = {message["stream"] for message in map(json.loads, result.stdout.splitlines()) if "schema" in message}
-    assert streams == {"workers", "registrations_initial", "registrations_incremental"}
+    assert streams == {"workers"}
 
 
 def test_actions_are_pinned_and_forms_are_yaml() -> None:

@@ -16,6 +16,7 @@ from singer_sdk.exceptions import DiscoveryError
 
 from sandbox import Fault
 from tap_analytics.singer.inference import infer
+from tests.conftest import shipped
 from tests.singer import run_tap
 from tests.test_resources import keys, put, resource
 
@@ -196,11 +197,15 @@ def test_with_a_catalog_nothing_is_sampled(sandbox: Sandbox, config: Words) -> N
     assert [request.params["offset"] for request in sandbox.requests] == ["0", "29"]
 
 
-def test_an_empty_sample_asks_for_a_schema(sandbox: Sandbox, config: Words) -> None:
+def test_an_empty_resource_has_the_schema_of_what_is_declared(sandbox: Sandbox, config: Words) -> None:
     put(sandbox)
-    run = run_tap(config | {"resources": [resource(), "workers"]})
-    assert run.returncode == 1
-    assert run.said("ERROR", "Failed: things", "no record", "declare a schema")
+    declared = resource(columns={"at": {"data_type": "timestamp"}})
+    run = run_tap(config | {"resources": [declared, shipped("workers")]})
+    assert run.returncode == 0, run.stderr
+    assert run.said("INFO", "things", "no record to infer a schema from")
+    properties = run.schemas["things"]["schema"]["properties"]
+    assert properties.keys() == {"id", "at"}
+    assert properties["at"]["format"] == "date-time"
     assert len(run.records["workers"]) == 12
 
 
@@ -211,10 +216,10 @@ def test_an_empty_resource_with_a_schema_is_no_error(sandbox: Sandbox, config: W
     assert run.records["things"] == []
 
 
-@pytest.mark.parametrize("body", [b'{"data":[1,2]}', b'{"data":["x"]}', b"[]", b"nothing", b'{"data":7}'])
+@pytest.mark.parametrize("body", [b'{"data":[1,2]}', b'{"data":["x"]}', b"nothing", b'{"data":7}'])
 def test_a_sample_that_fails_stops_no_other_stream(sandbox: Sandbox, config: Words, body: bytes) -> None:
     sandbox.misbehave(Fault("body", path="/v1/resource", body=body, times=None))
-    run = run_tap(config | {"resources": [resource(), "workers"]})
+    run = run_tap(config | {"resources": [resource(), shipped("workers")]})
     assert run.returncode == 1
     assert run.said("Failed: things", "no schema can be inferred")
     assert len(run.records["workers"]) == 12
@@ -228,9 +233,9 @@ def test_a_sample_is_tried_again(sandbox: Sandbox, config: Words) -> None:
     assert json.loads(run.stdout)["streams"]
 
 
-def test_discovery_that_fails_prints_no_catalog(sandbox: Sandbox, config: Words) -> None:
-    put(sandbox)
-    run = run_tap(config | {"resources": [resource(), "workers"]}, args=["--discover"])
+def test_a_resource_that_cannot_be_discovered_does_not_hide_the_others(sandbox: Sandbox, config: Words) -> None:
+    sandbox.misbehave(Fault("status", path="/v1/resource", status=403, times=None))
+    run = run_tap(config | {"resources": [resource(), shipped("workers")]}, args=["--discover"])
     assert run.returncode == 1
-    assert not run.stdout
+    assert [stream["tap_stream_id"] for stream in json.loads(run.stdout)["streams"]] == ["workers"]
     assert run.said("Failed: things")

@@ -18,7 +18,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from sandbox import Request, Sandbox
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.singer import Record, Started, State, catalog_of, exact
 
 INITIAL, TAIL = "registrations_initial", "registrations_incremental"
@@ -119,7 +119,7 @@ def play(  # noqa: PLR0913 - one for each thing that scenarios differ in
     others: dict[str, Any] = {
         "lookback_days": 0,
         "max_in_flight": max_in_flight,
-        "resources": [{"name": name, "endpoint": pages} for name in BOTH] if page < 10_000 else list(BOTH),
+        "resources": [shipped(name, endpoint=pages) if page < 10_000 else shipped(name) for name in BOTH],
     }
     if windows:
         others |= {"start_date": str((start - 60 * DAY).date()), "window_days": 20}

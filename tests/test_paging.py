@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from tap_analytics.rest.endpoint import Offset, Paginator, SinglePage
-from tap_analytics.rest.pool import Ticket
-from tap_analytics.rest.walk import Page, PagingError, Walk
+from tap_analytics.rest.errors import PagingError
+from tap_analytics.rest.overlap import OffsetWalk
+from tap_analytics.rest.pages import Page
+from tap_analytics.rest.paginators import Offset, SinglePage
+from tap_analytics.rest.pool import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +25,7 @@ RECEIVED = datetime(2026, 6, 1, tzinfo=UTC)
 MOST_REQUESTS = 3_000
 
 
-class Lazy(Ticket[Page]):
+class Lazy(Pending[Page]):
     """A page that is made when it is read, and not when it is asked for."""
 
     def __init__(self, make: Callable[[], Page]) -> None:
@@ -62,10 +64,10 @@ class Server:
         self._last: list[int] = []
         self._moves = iter(self.moves)
 
-    def ask(self, offset: int) -> Ticket[Page]:
+    def ask(self, offset: int) -> Pending[Page]:
         if self.lazy:
             return Lazy(lambda: self._page(offset))
-        ticket = Ticket[Page]()
+        ticket = Pending[Page]()
         ticket.set_result(self._page(offset))
         return ticket
 
@@ -98,13 +100,13 @@ class Server:
 def walk(
     server: Server,
     *,
-    paginator: Paginator | None = None,
+    paginator: Offset | SinglePage | None = None,
     max_in_flight: int = 4,
     keyed: bool = True,
 ) -> tuple[list[int], list[str]]:
     """Return the rows that a walk brought, in order, and its warnings."""
     warnings: list[str] = []
-    pages = Walk(
+    pages = OffsetWalk(
         server.ask,
         paginator or Offset(limit=server.limit),
         key_of=bytes if keyed else None,
@@ -313,14 +315,14 @@ def test_a_small_list_costs_one_or_two_requests(rows: int, requests: int) -> Non
 
 
 def test_a_walk_that_is_left_early_gives_up_what_it_asked_for() -> None:
-    tickets: list[Ticket[Page]] = []
+    tickets: list[Pending[Page]] = []
     server = Server(list(range(100)), 10, lazy=True)
 
-    def ask(offset: int) -> Ticket[Page]:
+    def ask(offset: int) -> Pending[Page]:
         tickets.append(server.ask(offset))
         return tickets[-1]
 
-    pages = Walk(ask, Offset(limit=10), key_of=bytes, max_in_flight=4, warn=print).pages()
+    pages = OffsetWalk(ask, Offset(limit=10), key_of=bytes, max_in_flight=4, warn=print).pages()
     assert isinstance(pages, Generator)
     for _ in range(3):
         next(pages)

@@ -18,7 +18,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.faults import Fault
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.singer import COLD, Run, Started, assert_secret, catalog_of, check_messages, run_tap
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def test_a_terminal_shows_how_far_the_run_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("off", ["setting", "dumb", "messages on the same terminal"])
 def test_it_is_off_where_nobody_wants_it_or_it_would_be_in_the_way(tmp_path: Path, off: str) -> None:
     with Sandbox(days=2, registrations=5, sessions=5, workers=2, rows=2) as sandbox:
-        config = settings(sandbox, resources=["clients", "users"], progress=off != "setting")
+        config = settings(sandbox, resources=[shipped("clients"), shipped("users")], progress=off != "setting")
         terminal = Terminal(
             config,
             tmp_path,
@@ -156,7 +156,7 @@ def test_elsewhere_there_are_plain_lines_and_metrics(config: dict[str, Any], san
 
 def test_rich_is_loaded_only_for_a_terminal(config: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "config.json"
-    file.write_text(json.dumps(config | {"resources": ["users"]}))
+    file.write_text(json.dumps(config | {"resources": [shipped("users")]}))
     program = (
         "import sys, atexit; from tap_analytics.tap import TapAnalytics; "
         "atexit.register(lambda: print('rich' in sys.modules, file=sys.stderr)); TapAnalytics.cli()"

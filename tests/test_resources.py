@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.singer import PREFIX, Run, exact, run_tap
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ PATHS = {entry["name"]: entry["endpoint"]["path"].removeprefix("/v1/") for entry
 
 def resource(name: str = "things", *, limit: int = 10, **words: object) -> Words:
     """Return a declaration of the generic resource; words of the endpoint and of the resource go together."""
-    own = {"primary_key", "write_disposition", "schema"}
+    own = {"primary_key", "write_disposition", "schema", "columns"}
     endpoint = {"path": "/v1/resource", "paginator": {"type": "offset", "limit": limit}}
     return {
         "name": name,
@@ -109,7 +109,7 @@ def test_an_error_handler_of_its_own_says_how_often_and_how_long(sandbox: Sandbo
     handler = {"max_retries": 2, "backoff_factor": 0.2, "retry_on_status_codes": [status]}
     patient = resource(error_handler=handler, schema={"properties": {"id": {"type": "string"}}})
     sandbox.misbehave(Fault("status", path="/v1/resource", status=status, times=None))
-    run = run_tap(settings(sandbox, resources=[patient, "tasks"], max_in_flight=1, max_retries=0))
+    run = run_tap(settings(sandbox, resources=[patient, shipped("tasks")], max_in_flight=1, max_retries=0))
     times = [request.time for request in sandbox.requests if request.path == "/v1/resource"]
     assert run.returncode == 1
     assert len(times) == 3
@@ -132,7 +132,7 @@ def test_a_status_that_its_error_handler_does_not_list_is_not_tried_again(sandbo
 def test_exactly_the_listed_ones_in_whatever_form(sandbox: Sandbox, config: Words) -> None:
     named = {"name": "task_groups"}
     other = resource("people", path="/v1/master/workers", paginator="single_page")
-    run = run_tap(config | {"resources": ["workers", named, other, resource()]})
+    run = run_tap(config | {"resources": [shipped("workers"), named, other, resource()]})
     assert run.returncode == 0, run.stderr
     assert run.records.keys() == {"workers", "task_groups", "people", "things"}
     assert exact(run.records["people"]) == exact(run.records["workers"])
@@ -140,7 +140,7 @@ def test_exactly_the_listed_ones_in_whatever_form(sandbox: Sandbox, config: Word
 
 
 def test_an_object_with_a_shipped_name_inherits_and_overrides(sandbox: Sandbox, config: Words) -> None:
-    run = run_tap(config | {"resources": [{"name": "workers", "primary_key": ["id", "name"]}]})
+    run = run_tap(config | {"resources": [{"name": "workers", "extends": True, "primary_key": ["id", "name"]}]})
     schema = run.schemas["workers"]
     assert schema["key_properties"] == ["id", "name"]
     assert schema["schema"]["properties"]["name"]["type"] == "string"
@@ -191,7 +191,7 @@ def test_trouble_that_stays_is_an_error_and_stops_no_other_stream(sandbox: Sandb
     schema = {"properties": {"id": {"type": "string"}}}
     location = {"location": "http://127.0.0.1:9/"} if kind == "redirect" else {}
     sandbox.misbehave(Fault(kind, path="/v1/resource", times=None, **location))  # type: ignore[arg-type] # by its kind
-    run = run_tap(config | {"resources": [resource(schema=schema), "workers"]})
+    run = run_tap(config | {"resources": [resource(schema=schema), shipped("workers")]})
     assert run.returncode == 1
     assert run.said("Failed: things", "/v1/resource")
     assert len(run.records["workers"]) == 12
@@ -284,7 +284,7 @@ def test_replace_activates_nothing_where_the_stream_failed(sandbox: Sandbox, con
 
 
 def test_replace_of_a_shipped_stream(config: Words) -> None:
-    run = run_tap(config | {"resources": [{"name": "workers", "write_disposition": "replace"}]})
+    run = run_tap(config | {"resources": [{"name": "workers", "extends": True, "write_disposition": "replace"}]})
     assert len(versions(run)) == 1
     assert run.schemas["workers"]["key_properties"] == ["id"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from tests.conftest import shipped
 from tests.singer import instant, run_tap
 from tests.test_resources import keys, put, resource
 
@@ -185,7 +186,7 @@ def test_append_may_be_incremental(config: Words) -> None:
 def test_a_cursor_that_no_sampled_record_has_is_an_error(config: Words) -> None:
     nowhere = resource(incremental={"cursor_path": "nowhere", "start_param": "since"})
     decimal = resource("others", incremental={"cursor_path": "value", "start_param": "after"})
-    run = run_tap(config | {"resources": [nowhere, decimal, "workers"]})
+    run = run_tap(config | {"resources": [nowhere, decimal, shipped("workers")]})
     assert run.returncode == 1
     assert run.said("Failed: things", "'nowhere' is not in the schema", "customer_id")
     assert run.said("Failed: others", "'value' must be string or integer")
@@ -194,7 +195,10 @@ def test_a_cursor_that_no_sampled_record_has_is_an_error(config: Words) -> None:
 
 def test_a_shipped_stream_becomes_incremental(sandbox: Sandbox, config: Words) -> None:
     words = {"cursor_path": "updatedTimestamp", "start_param": "updated_after"}
-    config |= {"resources": [{"name": "workers", "endpoint": {"incremental": words}}], "lookback_days": 0}
+    config |= {
+        "resources": [{"name": "workers", "extends": True, "endpoint": {"incremental": words}}],
+        "lookback_days": 0,
+    }
     first = run_tap(config)
     assert len(first.records["workers"]) == 12
     second = run_tap(config, state=first.state)

@@ -11,9 +11,9 @@ from email.utils import format_datetime
 from typing import Any, Literal
 
 import pytest
-from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
 from sandbox import Fault, Sandbox
+from tap_analytics.rest.errors import RestError, TransientError
 from tap_analytics.tap import TapAnalytics
 from tests.conftest import settings
 from tests.singer import PREFIX, Started, catalog_of, exact, run_tap
@@ -125,7 +125,7 @@ def test_a_window_that_fails_leaves_the_state_of_those_before_it(sandbox: Sandbo
     ("status", "advice"),
     [
         (400, "params"),
-        (401, "Check api_key, auth_location and auth_name"),
+        (401, "Check the credentials: api_key, auth_location and auth_name"),
         (403, "deselect"),
         (404, "Check base_url"),
         (405, "405"),
@@ -155,7 +155,7 @@ def test_the_statuses_to_retry_are_a_setting(sandbox: Sandbox, config: dict[str,
 def test_a_wrong_key_is_said_once_for_all_streams(sandbox: Sandbox, config: dict[str, Any]) -> None:
     run = run_tap(config | {"api_key": "not-the-key"})
     assert run.returncode == 1
-    assert run.said("Failed: clients", "401", "Check api_key")
+    assert run.said("Failed: clients", "401", "Check the credentials")
     assert len(sandbox.requests) >= 12
     assert not any(run.records.values())
 
@@ -213,10 +213,10 @@ def fetch(config: dict[str, Any]) -> Exception | None:
     stream: Any = tap.streams["workers"]
     try:
         list(stream.get_records(None))
-    except (FatalAPIError, RetriableAPIError) as error:
+    except RestError as error:
         return error
     finally:
-        tap.connection.close()
+        tap.client.close()
     return None
 
 
@@ -230,7 +230,7 @@ def test_waits_grow_as_the_factor_times_powers_of_two(
 ) -> None:
     sandbox.misbehave(Fault("status", WORKERS, status=status, times=None))
     error = fetch(settings(sandbox, backoff_factor=factor, max_retries=len(waits)))
-    assert isinstance(error, RetriableAPIError)
+    assert isinstance(error, TransientError)
     assert [nap for nap in clock.naps if nap] == [wait for wait in waits if wait]
     assert asked(sandbox, WORKERS) == 1 + len(waits)
 

@@ -118,7 +118,7 @@ def messages(sandbox: Sandbox, schema: dict[str, Any], selected: set[str], **oth
     with contextlib.redirect_stdout(output):
         tap = TapAnalytics(config=config, catalog=catalog)
         tap.sync_all()
-        tap.connection.close()
+        tap.client.close()
     output.seek(0)
     found = [json.loads(line, parse_float=Decimal) for line in output]
     for message in found:

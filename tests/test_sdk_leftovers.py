@@ -12,7 +12,8 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers import _compat
 
 from tap_analytics import tap as tap_module
-from tap_analytics.streams import Labels, TransactionalStream, Workers
+from tap_analytics.stream import RestStream
+from tap_analytics.streams import Labels, Workers, transactional
 from tap_analytics.tap import TapAnalytics
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def test_that_a_python_comes_to_its_end_of_life_is_no_news_for_users(
         _compat.warn_python_eol()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        TapAnalytics(config=config).connection.close()
+        TapAnalytics(config=config).client.close()
     assert not said
     assert not sandbox.requests
 
@@ -46,11 +47,10 @@ class Child(Labels):
     parent_stream_type = Workers
 
 
-class Partitioned(TransactionalStream):
+class Partitioned(RestStream):
     """A stream that is read once for each of some contexts, as the SDK has it."""
 
-    name = "sessions"
-    path = "/v1/transactional/sessions"
+    resource = transactional("sessions", "/v1/transactional/sessions")
 
     @property
     def partitions(self) -> list[dict[str, Any]]:

@@ -78,12 +78,15 @@ WHOLE = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///nowhere"}
 @pytest.mark.parametrize(
     ("batches", "line"),
     [
-        (WHOLE | {"batch_size": 0}, "batch_config.batch_size: 0 is no whole number from 1 on"),
-        (WHOLE | {"batch_size": "many"}, "batch_config.batch_size: 'many' is no whole number from 1 on"),
-        (WHOLE | {"size": 5}, "batch_config.size: is not known; valid are encoding, storage, batch_size"),
-        ({"encoding": {"format": "jsonl"}}, "batch_config.storage.root: is missing"),
+        (WHOLE | {"batch_size": 0}, "batch_config.batch_size: 0 is not valid; expected 1 or more"),
+        (WHOLE | {"batch_size": "many"}, "batch_config.batch_size: 'many' is not valid; expected a whole number"),
+        (WHOLE | {"size": 5}, "batch_config.size: is unknown; valid are encoding, storage, batch_size"),
+        ({"encoding": {"format": "jsonl"}}, "batch_config.storage: is missing"),
         (WHOLE | {"encoding": {"compression": "gzip"}}, "batch_config.encoding.format: is missing"),
-        (WHOLE | {"storage": {"root": "file:///", "rot": 1}}, "batch_config.storage.rot: is not known; valid are root"),
+        (
+            WHOLE | {"storage": {"root": "file:///", "rot": 1}},
+            "batch_config.storage.rot: is unknown; did you mean root?",
+        ),
     ],
 )
 def test_batches_are_looked_at_before_the_first_request(

@@ -150,7 +150,7 @@ def test_a_backfill_that_never_began_is_not_said_to_be_complete(history: Sandbox
     assert run.returncode == 0, run.stderr
     assert history.requests == []
     assert not run.said("is complete")
-    assert run.said("WARNING", "start_date", "yet to come")
+    assert run.said("WARNING", "start_date", "in the future")
 
 
 # The tail

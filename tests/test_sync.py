@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.singer import COLD, Run, catalog_of, exact, run_tap
 
 if TYPE_CHECKING:
@@ -365,7 +365,7 @@ def test_the_connection_test_passes_and_fails_as_it_should(sandbox: Sandbox, con
     run = run_tap(config | {"api_key": "wrong"}, args=["--test"])
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
-    assert run.said("401", "Check api_key")
+    assert run.said("401", "Check the credentials")
 
 
 def test_stream_maps_change_records(sandbox: Sandbox, config: dict[str, Any]) -> None:
@@ -449,13 +449,13 @@ def test_a_stream_that_a_map_takes_out_and_another_puts_back_stops_no_other(
     config: dict[str, Any], null: str | None
 ) -> None:
     maps = {"tasks": null, "tas*": {"__alias__": "x_tasks"}}
-    run = run_tap(config | {"stream_maps": maps, "resources": ["labels", "tasks", "users"]})
+    run = run_tap(config | {"stream_maps": maps, "resources": [shipped("labels"), shipped("tasks"), shipped("users")]})
     assert run.returncode == 0, run.stderr
 
 
 def test_a_single_page_that_the_server_may_have_cut_off_is_followed() -> None:
     with Sandbox(workers=250, page_cap=100, days=1, registrations=1, sessions=1) as capped:
-        run = run_tap(settings(capped, resources=["workers"]))
+        run = run_tap(settings(capped, resources=[shipped("workers")]))
         assert run.returncode == 0
         assert [worker["id"] for worker in run.records["workers"]] == [
             worker["id"] for worker in capped.world.records("workers")

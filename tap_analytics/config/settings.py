@@ -1,85 +1,144 @@
-"""The door: settings are refused here, each in one line that says what would be valid."""
+"""Settings: checked before the first request; each mistake is one line that says what would be valid."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import requests
 from singer_sdk.plugin_base import JSONSchemaValidator
 
+from tap_analytics.config import resources
+from tap_analytics.declare import Words, at_least, problems, quoted, word
 from tap_analytics.timestamps import parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from jsonschema import ValidationError
+
+    from tap_analytics.config.words import Resource
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110, 5.6.2
 _OF_HTTP = {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "te", "upgrade", "expect"}
 _NUMBERS = ("backoff_factor", "request_timeout")
+_SECRET_WORDS = frozenset(["api_key", "token", "password", "client_secret", "access_token"])
+_SECRET_HEADER = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
+
+
+def secrets(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield every secret in the settings, at whatever depth: those of `auth`, and headers that carry one."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            if name == "headers":
+                yield from (str(text) for header, text in value.items() if _SECRET_HEADER.search(str(header)))
+            yield from secrets(value)
+        elif isinstance(value, list):
+            yield from (secret for item in value if isinstance(item, Mapping) for secret in secrets(item))
+        elif name in _SECRET_WORDS and isinstance(value, str):
+            yield value.strip()
 
 
 def prepare(config: dict[str, Any]) -> list[str]:
     """Bring settings into the form that the tap works with; return what the user should know.
 
-    Environment variables hold text where a number is meant, files end in a newline, and `null`
-    means a setting that is left to its default.
+    Environment variables hold text where a number is meant, files end in a newline, and `null` means a setting that is
+    left to its default.
     """
     notes = []
     for name in [name for name, value in config.items() if value is None]:
         del config[name]
     for name in _NUMBERS:
-        if isinstance(config.get(name), (str, float, Decimal)):
+        if isinstance(config.get(name), str | float | Decimal):
             try:
                 number = float(config[name])
             except ValueError:
                 continue  # refused by its type
             config[name] = number if isfinite(number) else str(number)
-    key = config.get("api_key")
-    if isinstance(key, str) and key != key.strip():
-        config["api_key"] = key.strip()
-        notes.append("api_key: white space around it was taken off.")
+    for name in resources.SECRET_SETTINGS:
+        value = config.get(name)
+        if isinstance(value, str) and value != value.strip():
+            config[name] = value.strip()
+            notes.append(f"{name}: white space around it was removed.")
     return notes
 
 
-def problems(config: dict[str, Any], schema: Mapping[str, Any], *, complete: bool) -> Iterator[str]:
+def check(
+    config: dict[str, Any], schema: Mapping[str, Any], shipped: Mapping[str, Resource], *, complete: bool
+) -> Iterator[str]:
     """Yield a line for each mistake in the settings; fill in the defaults.
 
-    Required settings may be missing where the settings need not be complete.
+    Args:
+        config: The settings.
+        schema: Their JSON Schema.
+        shipped: The shipped resources, by name.
+        complete: Whether what requests need may not be missing.
     """
+    stated = dict(config)
     try:
         errors = list(JSONSchemaValidator(schema).iter_errors(config))
     except AttributeError:
-        # What the SDK (0.54.9) has for a schema of that one word is none.
-        yield "stream_maps: the value of __else__ is not valid; it must be null or __NULL__"
+        # The SDK (0.54.9) has None for a schema of that one word.
+        yield "stream_maps: the value of __else__ is not valid; expected null or __NULL__"
         return
-    for error in errors:
-        if error.validator != "required":
-            yield _line(error)
-        elif complete:
-            name = error.message.split("'")[1]
-            yield f"{name}: is missing. {schema['properties'][name]['description']}"
+    yield from map(_line, errors)
     for name in config.keys() - schema["properties"].keys():
         if close := get_close_matches(name, schema["properties"], 1):
-            yield f"{name}: no such setting; did you mean {close[0]}?"
-    yield from _batch_problems(config.get("batch_config"))
-    for name, check in _CHECKS.items():
+            yield f"{name}: is unknown; did you mean {close[0]}?"
+    if config.get("batch_config"):
+        yield from problems(BatchWords, config["batch_config"], "batch_config")
+    for name, check_value in _CHECKS.items():
         value = config.get(name)
-        if isinstance(value, str) and value and (problem := check(value, config)):
+        if isinstance(value, str) and value and (problem := check_value(value, config)):
             yield f"{name}: {problem}"
+    lines = [*_client_problems(stated), *resources.check(config, shipped)]
+    yield from lines
+    if complete and not errors and not lines:
+        yield from _missing(config, schema)
+
+
+def _client_problems(stated: Mapping[str, Any]) -> Iterator[str]:
+    client = stated.get("client")
+    if not isinstance(client, dict):
+        return
+    for name, default in (("auth_location", "header"), ("auth_name", "api_key")):
+        if stated.get(name, default) != default:
+            yield f"{name}: is not used beside client; state it in client.auth"
+    base_url = client.get("base_url")
+    if isinstance(base_url, str) and (problem := _base_url(base_url, stated)):
+        yield f"client.base_url: {problem}"
+
+
+def _missing(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each setting that requests need and that is missing."""
+    described = schema["properties"]
+    if not config.get("base_url") and not (config.get("client") or {}).get("base_url"):
+        yield f"base_url: is missing. {described['base_url']['description']}"
+    entries = config.get("resources")
+    reads_shipped = entries is None or any(isinstance(entry, dict) and entry.get("extends") for entry in entries)
+    if not config.get("client") and not config.get("api_key") and reads_shipped:
+        yield f"api_key: is missing. {described['api_key']['description']}"
+    yield from resources.client_auth_problems(config)
+
+
+def unknown(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each setting that the tap does not know and that is not spelled like one that it does."""
+    for name in sorted(config.keys() - schema["properties"].keys()):
+        if not get_close_matches(name, schema["properties"], 1):
+            nearest = get_close_matches(name, schema["properties"], 1, cutoff=0)
+            yield f"{name}: is unknown and has no effect; the nearest setting is {nearest[0]}."
 
 
 def _line(error: ValidationError) -> str:
     """Return what a validation error says of its setting; the value of a secret stays out."""
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
-    name = place.lstrip(".")
+    path = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in error.absolute_path)
+    name = path.lstrip(".")
     message = error.message
-    if name == "api_key":
+    if name in resources.SECRET_SETTINGS:
         message = "must be text that is not empty"
     elif error.validator == "type":
         message = f"{error.instance!r} is not of type {error.validator_value!r}"
@@ -90,23 +149,31 @@ def _line(error: ValidationError) -> str:
     return f"{name}: {message}"
 
 
-def _batch_problems(batches: object) -> Iterator[str]:
-    """Yield a line for each mistake in `batch_config` that its schema, which is the SDK's, lets pass."""
-    if not isinstance(batches, dict) or not batches:
-        return
-    known = {"encoding": ("format", "compression"), "storage": ("root", "prefix", "params"), "batch_size": ()}
-    for name in batches.keys() - known.keys():
-        yield f"batch_config.{name}: is not known; valid are {', '.join(known)}"
-    for name, needed in (("encoding", "format"), ("storage", "root")):
-        part = batches.get(name)
-        stated = part if isinstance(part, dict) else {}
-        if not stated.get(needed):
-            yield f"batch_config.{name}.{needed}: is missing"
-        for word in stated.keys() - set(known[name]):
-            yield f"batch_config.{name}.{word}: is not known; valid are {', '.join(known[name])}"
-    size = batches.get("batch_size", 1)
-    if type(size) is not int or size < 1:
-        yield f"batch_config.batch_size: {size!r} is no whole number from 1 on"
+@dataclass(frozen=True)
+class EncodingWords(Words):
+    """How BATCH files are written."""
+
+    format: str = word("Format of the files, such as jsonl.", required=True)
+    compression: str | None = word("gzip or none.")
+
+
+@dataclass(frozen=True)
+class StorageWords(Words):
+    """Where BATCH files are written."""
+
+    root: str = word("Directory or address of the files.", required=True)
+    prefix: str | None = word("What their names begin with.")
+    params: dict[str, Any] | None = word("Parameters of the file system.")
+
+
+@dataclass(frozen=True)
+class BatchWords(Words):
+    """The setting batch_config, of which the SDK checks only the types."""
+
+    type: ClassVar[str] = ""
+    encoding: EncodingWords = word("How files are written.", required=True)
+    storage: StorageWords = word("Where files are written.", required=True)
+    batch_size: int | None = word("Records of a file.", check=at_least(1))
 
 
 def _base_url(value: str, config: Mapping[str, Any]) -> str | None:
@@ -115,36 +182,36 @@ def _base_url(value: str, config: Mapping[str, Any]) -> str | None:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError as error:
-        return f"is no URL ({error})"
+        return f"is not a valid URL ({error})"
     if parts.scheme not in {"http", "https"} or not parts.hostname or value != value.strip():
         return "must be a URL like https://api.example.com"
     if parts.username is not None or parts.query or parts.fragment:
-        return "must have no user name, query or fragment; the key belongs in api_key"
+        return "must not contain a user name, query or fragment; credentials belong in api_key or client.auth"
     try:
         requests.Request("GET", value).prepare()
     except requests.RequestException:
-        return f"{value!r} names no host that there can be"
+        return f"{value!r} does not contain a valid host name"
     return None
 
 
 def _api_key(value: str, config: Mapping[str, Any]) -> str | None:
     if config.get("auth_location") == "header" and not (value.isprintable() and value.isascii()):
-        return "holds characters that a request header cannot carry"
+        return "contains characters that a request header cannot carry"
     return None
 
 
 def _auth_name(value: str, config: Mapping[str, Any]) -> str | None:
     if config.get("auth_location") == "header" and not _HEADER_NAME.fullmatch(value):
-        return f"{value!r} cannot be the name of a request header"
+        return f"{value!r} is not a valid header name"
     if config.get("auth_location") == "header" and value.lower() in _OF_HTTP:
-        return f"{value!r} is a header that HTTP itself needs"
+        return f"{value!r} is a header that HTTP itself uses"
     return None
 
 
 def _start_date(value: str, config: Mapping[str, Any]) -> str | None:
     del config
     if parse_instant(value) is None:
-        return f"{value!r} is no date like 2026-01-31 and no date-time like 2026-01-31T00:00:00Z"
+        return f"{quoted(value)} is not a date like 2026-01-31 or a date-time like 2026-01-31T00:00:00Z"
     return None
 
 
@@ -155,7 +222,7 @@ def _end_date(value: str, config: Mapping[str, Any]) -> str | None:
     if start is None:
         return "needs a start_date"
     if end is not None and end.date() <= start.date():
-        return f"{value!r} is no day after start_date, {config['start_date']!r}"
+        return f"{value!r} is not a day after start_date, {config['start_date']!r}"
     return None
 
 

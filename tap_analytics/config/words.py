@@ -1,312 +1,296 @@
-"""The words in which users declare resources: dlt's, where the tap knows what they mean.
+"""The words in which users declare resources: dlt's, each one field of a class, and three of the tap's own.
 
-Checked value by value, so that a mistake is told in one line that names its place and what would
-be valid there.
+What dlt means by each word is stated in its `rest_api` source (dlt 1.31, `sources/rest_api/typing.py`).
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
-from difflib import get_close_matches
-from math import inf
-from typing import Any, Final
+from functools import cache
+from importlib import resources as package_files
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
-from tap_analytics.timestamps import parse_instant
+from tap_analytics.declare import Words, word
+from tap_analytics.rest import jsonpath, placeholders
+from tap_analytics.rest.auth import Auth
+from tap_analytics.rest.errors import ErrorHandler, ResponseAction
+from tap_analytics.rest.paginators import AnyPaginator, Auto, Paginator, SinglePage
+from tap_analytics.singer.inference import typed
+from tap_analytics.sync.incremental import Incremental
+from tap_analytics.sync.parents import ParentLink
+from tap_analytics.sync.replication import FullTable, Replication
 
-Problems = Iterator[str]
-Check = Callable[[Any, str], Problems]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-# What dlt says and the tap does not
+Disposition = Literal["merge", "append", "replace", "skip"]
 
-UNSUPPORTED: Final = {
-    "resource": frozenset(
-        [
-            "columns",
-            "data_from",
-            "file_format",
-            "include_from_parent",
-            "max_table_nesting",
-            "merge_key",
-            "nested_hints",
-            "parallelized",
-            "parent",
-            "processing_steps",
-            "references",
-            "schema_contract",
-            "section",
-            "selected",
-            "table_format",
-            "table_name",
-        ],
-    ),
-    "endpoint": frozenset(["auth", "data", "headers", "json", "response_actions"]),
-    "paginator": frozenset(
-        [
-            "has_more_path",
-            "limit_body_path",
-            "maximum_offset",
-            "offset_body_path",
-            "stop_after_empty_page",
-            "total_path",
-        ],
-    ),
-    "incremental": frozenset(
-        [
-            "allow_external_schedulers",
-            "convert",
-            "end_param",
-            "end_value",
-            "lag",
-            "last_value_func",
-            "on_cursor_value_missing",
-            "primary_key",
-            "range_end",
-            "range_start",
-            "row_order",
-        ],
-    ),
-    "error_handler": frozenset[str](),
+_PARENT = re.compile(r"resources\.(?P<name>[^.]+)\.(?P<path>.+)")
+_HAS_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)?//")
+
+
+def _params_problem(value: Mapping[str, Any]) -> str | None:
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            if item.get("type") not in {"incremental", "resolve"}:
+                return (
+                    f"expected text, a number or a list in {name!r}, or an object with the type incremental or resolve"
+                )
+        elif any(isinstance(one, Mapping | list) for one in (item if isinstance(item, list) else [])):
+            return f"expected a list of texts or numbers in {name!r}"
+    return None
+
+
+def _path_problem(value: str) -> str | None:
+    if "#" in value or re.search(r"\s", value):
+        return "expected a path such as /v1/resource, without blanks and #"
+    return None
+
+
+def _keys_problem(value: str | list[str]) -> str | None:
+    if isinstance(value, list) and len(set(value)) < len(value):
+        return "it names a field twice"
+    return None
+
+
+def _columns_problem(value: object) -> str | None:
+    columns = value.values() if isinstance(value, Mapping) else value
+    if not isinstance(columns, list) and not isinstance(value, Mapping):
+        return "expected an object or a list of columns"
+    for column in columns:  # type: ignore[attr-defined] # a list or the values of an object
+        kind = column.get("data_type", "text") if isinstance(column, Mapping) else None
+        if kind not in COLUMN_TYPES:
+            return f"expected columns with a data_type, one of {', '.join(COLUMN_TYPES)}"
+    return None
+
+
+COLUMN_TYPES: Mapping[str, Mapping[str, Any]] = {
+    "text": {"type": ["string", "null"]},
+    "double": {"type": ["number", "null"]},
+    "decimal": {"type": ["number", "null"]},
+    "wei": {"type": ["number", "null"]},
+    "bigint": {"type": ["integer", "null"]},
+    "bool": {"type": ["boolean", "null"]},
+    "timestamp": {"type": ["string", "null"], "format": "date-time"},
+    "date": {"type": ["string", "null"], "format": "date"},
+    "time": {"type": ["string", "null"], "format": "time"},
+    "binary": {"type": ["string", "null"]},
+    "json": {"type": ["object", "array", "string", "number", "boolean", "null"]},
 }
-"""Words of dlt (1.x, `dlt.sources.rest_api.typing`) that have no meaning here, by their place."""
-
-PAGINATORS_OF_DLT: Final = frozenset(
-    ["auto", "cursor", "header_cursor", "header_link", "json_link", "json_response", "page_number"],
-)
-
-# Names that a data selector may hold: what JSONPath gives a meaning, a name cannot have.
-_NODES: Final = re.compile(r"\$|(\$\.)?[^.$\[\]*?@\"\\\s]+(\.[^.$\[\]*?@\"\\\s]+)*")
+"""JSON Schemas of the types of dlt's columns (dlt 1.31, `common/data_types/typing.py`)."""
 
 
-# Checks of any value
+@dataclass(frozen=True)
+class Endpoint(Words):
+    """What requests of a resource look like, and where their answers hold the records."""
+
+    shorthand: ClassVar[str] = "path"
+    path: str | None = word("Path below base_url; may hold placeholders and a query.", check=_path_problem)
+    method: Literal["GET", "POST", "get", "post"] = word("Method of the requests.", default="GET")
+    params: dict[str, Any] | None = word("Query parameters; null leaves one out.", check=_params_problem)
+    json: Any = word("JSON body of the requests.")
+    data: Any = word("Form (an object or a list of pairs) or text as the body of the requests.")
+    headers: dict[str, Any] | None = word("Headers of the requests.")
+    auth: Auth | None = word("Authentication of this endpoint, instead of the client's.")
+    data_selector: str | None = word(
+        "JSONPath of the records; without it, the records are found as dlt finds them.", check=jsonpath.problem
+    )
+    paginator: AnyPaginator | None = word("How the pages follow each other; without it, as the first answer shows.")
+    incremental: Incremental | None = word("How later runs ask for what is new.")
+    response_actions: list[ResponseAction] | None = word("Answers that count as a page without records.")
+    error_handler: ErrorHandler | None = word("Retries of this endpoint. A word of the tap, not of dlt.")
+
+    @property
+    def is_single_entity(self) -> bool:
+        """Whether the path ends in a placeholder: such an address holds one object."""
+        last = (self.path or "").partition("?")[0].rstrip("/").rpartition("/")[2]
+        return any(True for _ in placeholders.names(last))
+
+    @property
+    def selector(self) -> str | None:
+        """The JSONPath of the records, None where it is to be found."""
+        return "$" if self.data_selector is None and self.is_single_entity else self.data_selector
+
+    @property
+    def pagination(self) -> Paginator:
+        """The paginator; that of the client is filled in before."""
+        if self.paginator is not None:
+            return self.paginator
+        return SinglePage() if self.is_single_entity else Auto()
+
+    @property
+    def placeholders(self) -> set[str]:
+        """The names of all placeholders."""
+        return {*placeholders.names([self.path or "", self.params or {}, self.json, self.data, self.headers or {}])}
 
 
-def told(value: object) -> str:
-    """Return a value as a message quotes it."""
-    return str(value) if isinstance(value, Decimal) else repr(value)
+@dataclass(frozen=True)
+class WriteDisposition(Words):
+    """What a loader does with the records that it has; a Singer target decides how."""
+
+    ignored: ClassVar[frozenset[str]] = frozenset(
+        [
+            "strategy",
+            "validity_column_names",
+            "active_record_timestamp",
+            "boundary_timestamp",
+            "row_version_column_name",
+        ]
+    )
+    disposition: Disposition = word("What becomes of records that were loaded before.", required=True)
 
 
-def text(value: object, place: str) -> Problems:
-    """Yield what is wrong with a value that must be text."""
-    if not isinstance(value, str) or not value.strip():
-        yield f"{place}: {told(value)} is not valid; it must be text that is not empty"
+@dataclass(frozen=True)
+class SchemaContractWords(Words):
+    """What becomes of records that do not fit the schema."""
+
+    ignored: ClassVar[frozenset[str]] = frozenset(["tables"])
+    columns: Literal["evolve", "freeze", "discard_value", "discard_row"] | None = word("For new fields.")
+    data_type: Literal["evolve", "freeze", "discard_value", "discard_row"] | None = word("For values of another type.")
 
 
-def whole(least: int, most: int | None = None) -> Check:
-    """Return a check for a whole number within limits."""
+@dataclass(frozen=True)
+class Resource(Words):
+    """A resource of an API, and the stream that it becomes."""
 
-    def check(value: object, place: str) -> Problems:
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int)
-            or value < least
-            or (most is not None and value > most)
-        ):
-            limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-            yield f"{place}: {told(value)} is not valid; it must be a whole number {limits}"
+    shorthand: ClassVar[str] = "name"
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "processing_steps": "it needs Python; use stream_maps to filter and change records",
+        "data_from": "it needs Python; declare the parent as a resource, with selected: false",
+        "hints": "use columns, primary_key and write_disposition",
+    }
+    ignored: ClassVar[frozenset[str]] = frozenset([
+        "parallelized",
+        "max_table_nesting",
+        "table_format",
+        "file_format",
+        "nested_hints",
+        "references",
+        "parent_table_name",
+        "section",
+        "additional_table_hints",
+    ])  # fmt: skip
+    name: str = word("Name of the stream.", required=True)
+    endpoint: Endpoint | None = word("How its records are asked for; a text is the path.")
+    primary_key: str | list[str] | None = word("Field or fields that tell records apart.", check=_keys_problem)
+    merge_key: str | list[str] | None = word("Fields to merge by, where there is no primary_key.", check=_keys_problem)
+    write_disposition: Disposition | WriteDisposition | None = word(
+        "`merge`, `append` or `replace`; without it, `merge` where there is a key, else `append`."
+    )
+    columns: dict[str, Any] | list[Any] | None = word("Types of fields, in dlt's terms.", check=_columns_problem)
+    table_name: str | None = word("Name under which the records leave, instead of the resource's.")
+    selected: bool = word("Whether the records are emitted; a parent that is not is still read.", default=True)
+    include_from_parent: list[str] | None = word("Fields of the parent that each record takes over.")
+    schema_contract: Literal["evolve", "freeze", "discard_value", "discard_row"] | SchemaContractWords | None = word(
+        "What becomes of records that do not fit the schema."
+    )
+    extends: bool | str | None = word(
+        "Shipped stream whose facts are taken over; true for that of the same name. A word of the tap, not of dlt."
+    )
+    schema: dict[str, Any] | None = word("JSON Schema of a record; inferred without it. A word of the tap, not of dlt.")
+    replication: Replication = field(default_factory=FullTable, kw_only=True)
+    """How a shipped stream is replicated; `endpoint.incremental` says it for others."""
+    schema_file: str = field(default="", kw_only=True)
+    """The file of `schemas/` with the JSON Schema of a shipped stream."""
 
-    return check
+    @property
+    def requests(self) -> Endpoint:
+        """The endpoint; dlt takes the name for the path where there is none."""
+        return self.endpoint or Endpoint(path=self.name)
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The fields that tell records apart."""
+        stated = self.primary_key or self.merge_key or ()
+        return (stated,) if isinstance(stated, str) else tuple(stated)
 
-def number(value: object, place: str) -> Problems:
-    """Yield what is wrong with a value that must be a number of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or not 0 <= value < inf:
-        yield f"{place}: {told(value)} is not valid; it must be a number of at least 0"
+    @property
+    def disposition(self) -> Disposition:
+        """What a loader does with the records that it has."""
+        stated = self.write_disposition
+        stated = stated.disposition if isinstance(stated, WriteDisposition) else stated
+        return stated or ("merge" if self.keys else "append")
 
+    @property
+    def key_properties(self) -> tuple[str, ...]:
+        """The fields that loaders merge by; none where they append."""
+        return self.keys if self.disposition in {"merge", "replace"} else ()
 
-def choice(*valid: str) -> Check:
-    """Return a check for one of some words."""
+    @property
+    def replicated(self) -> Replication:
+        """How the stream is replicated."""
+        return self.requests.incremental or self.replication
 
-    def check(value: object, place: str) -> Problems:
-        if value not in valid:
-            yield f"{place}: {told(value)} is not valid; it must be one of {', '.join(valid)}"
+    @property
+    def parent(self) -> ParentLink | None:
+        """The resource that this one is read for each record of, and the fields that requests need of it."""
+        matches = {name: _PARENT.fullmatch(name) for name in sorted(self.requests.placeholders)}
+        fields = {name: match["path"] for name, match in matches.items() if match}
+        names = sorted({match["name"] for match in matches.values() if match})
+        return ParentLink(names[0], fields, tuple(self.include_from_parent or ())) if names else None
 
-    return check
+    @property
+    def known_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that is declared or shipped; None where it has to be inferred."""
+        if self.schema is not None:
+            return {"type": "object", **self.schema}
+        return _with_keys(shipped_schema(self.schema_file), self.key_properties) if self.schema_file else None
 
-
-def many(check: Check) -> Check:
-    """Return a check for a list of values."""
-
-    def check_all(value: object, place: str) -> Problems:
-        if not isinstance(value, list) or not value:
-            yield f"{place}: {told(value)} is not valid; it must be a list that is not empty"
-            return
-        for index, item in enumerate(value):
-            yield from check(item, f"{place}[{index}]")
-
-    return check_all
-
-
-def words(kind: str, valid: Mapping[str, Check], *required: str) -> Check:
-    """Return a check for an object that has some words, and no others."""
-
-    def check(value: object, place: str) -> Problems:
-        if not isinstance(value, dict):
-            yield f"{place}: {told(value)} is not valid; it must be an object with {_listed(valid)}"
-            return
-        for word, held in value.items():
-            if word in valid:
-                if held is not None:  # as if it were not said
-                    yield from valid[word](held, f"{place}.{word}")
-            elif word in UNSUPPORTED[kind]:
-                yield f"{place}.{word}: this word of dlt is not supported; valid are {_listed(valid)}"
-            else:
-                close = get_close_matches(str(word), valid, 1)
-                hint = f"did you mean {close[0]}?" if close else f"valid are {_listed(valid)}"
-                yield f"{place}.{word}: no such word; {hint}"
-        for word in required:
-            if value.get(word) is None:
-                yield f"{place}.{word}: is missing"
-
-    return check
-
-
-def _listed(valid: Mapping[str, Check]) -> str:
-    return ", ".join(valid)
-
-
-# Checks of one word each
-
-
-def _keys(value: object, place: str) -> Problems:
-    yield from (many(text) if isinstance(value, list) else text)(value, place)
-    if isinstance(value, list) and len({str(key) for key in value}) < len(value):
-        yield f"{place}: {told(value)} is not valid; it names a field twice"
-
-
-def _path(value: object, place: str) -> Problems:
-    yield from text(value, place)
-    if isinstance(value, str) and re.search(r"[?#{}\s]", value):
-        yield f"{place}: {told(value)} is not valid; parameters belong in endpoint.params, and placeholders in no place"
-
-
-def _params(value: object, place: str) -> Problems:
-    if not isinstance(value, dict):
-        yield f"{place}: {told(value)} is not valid; it must be an object of names and values"
-        return
-    for name, held in value.items():
-        if isinstance(held, dict):
-            kind = held.get("type")
-            what = f"parameters of type {kind!r} are" if kind else "objects are"
-            hint = "; use endpoint.incremental" if kind == "incremental" else ""
-            yield f"{place}.{name}: {what} not supported{hint}"
-        elif not all(item is None or isinstance(item, (str, int, float, Decimal)) for item in _items(held)):
-            yield f"{place}.{name}: {told(held)} is not valid; it must be text, a number, a boolean or a list of these"
+    @property
+    def column_schemas(self) -> dict[str, Any]:
+        """The JSON Schemas of the columns that are declared."""
+        columns = self.columns or {}
+        named = columns if isinstance(columns, Mapping) else {str(one.get("name")): one for one in columns}
+        return {
+            name: dict(COLUMN_TYPES[column["data_type"]])
+            for name, column in named.items()
+            if isinstance(column, Mapping) and "data_type" in column
+        }
 
 
-def _items(value: object) -> list[object]:
-    return value if isinstance(value, list) else [value]
+@dataclass(frozen=True)
+class ClientWords(Words):
+    """The API that all resources belong to."""
+
+    unsupported: ClassVar[Mapping[str, str]] = {"session": "it needs Python; the tap has a session of its own"}
+    base_url: str | None = word("Address of the API; without it, the setting `base_url`.")
+    headers: dict[str, Any] | None = word("Headers of every request.")
+    auth: Auth | None = word("Authentication of every request.")
+    paginator: AnyPaginator | None = word("How pages follow each other, where a resource does not say it.")
 
 
-def _selector(value: object, place: str) -> Problems:
-    if not isinstance(value, str) or not _NODES.fullmatch(value):
-        yield (
-            f"{place}: {told(value)} is not valid; it must name the node that holds the records: "
-            "a name such as data, a dotted path such as data.items, or $ for the root"
-        )
+@cache
+def shipped_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of a shipped stream."""
+    text = (package_files.files("tap_analytics") / "schemas" / f"{name}.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
 
 
-def _paginator(value: object, place: str) -> Problems:
-    kind = value.get("type") if isinstance(value, dict) else value
-    if isinstance(kind, str) and kind in PAGINATORS_OF_DLT:
-        yield f"{place}.type: the paginator {kind!r} of dlt is not supported; valid are single_page, offset"
-    elif isinstance(value, dict):
-        yield from _PAGINATOR(value, place)
-    elif kind not in ("single_page", "offset"):
-        yield f"{place}: {kind!r} is not valid; it must be one of single_page, offset, or an object with such a type"
+def _with_keys(schema: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return a schema whose records are told apart by some keys: nothing else has to be there."""
+    if tuple(schema.get("required", ())) == keys:
+        return schema
+    properties = {
+        name: {**definition, "type": typed(definition["type"], nullable=name not in keys)}
+        for name, definition in schema["properties"].items()
+    }
+    return {**schema, "properties": properties, "required": list(keys)}
 
 
-def _method(value: object, place: str) -> Problems:
-    if str(value).upper() != "GET":
-        yield f"{place}: {told(value)} is not supported; the tap only reads, with GET"
+def is_absolute(path: str) -> bool:
+    """Tell whether a path names a server."""
+    return bool(_HAS_SCHEME.match(path))
 
 
-def _endpoint(value: object, place: str) -> Problems:
-    yield from (_path if isinstance(value, str) else _ENDPOINT)(value, place)
-
-
-def _defaults_of_endpoint(value: object, place: str) -> Problems:
-    stated = {"path": value} if isinstance(value, str) else value
-    if isinstance(stated, dict) and "path" in stated:
-        yield f"{place}.path: is not valid in the defaults; every resource has a path of its own"
-        stated = {word: held for word, held in stated.items() if word != "path"}
-    yield from _ENDPOINT(stated, place)
-
-
-def _schema(value: object, place: str) -> Problems:
-    stated = value if isinstance(value, dict) else {}
-    properties = stated.get("properties")
-    if stated.get("type", "object") not in ("object", ["object"]) or not isinstance(properties, dict) or not properties:
-        yield f"{place}: is not valid; it must be a JSON Schema of an object, with properties"
-        return
-    for name, definition in properties.items():
-        yield from _definition(definition, f"{place}.properties.{name}")
-
-
-def _definition(value: object, place: str) -> Problems:
-    """Check what the SDK and the tap take for granted of the schema of a field, at whatever depth."""
-    if not isinstance(value, dict):
-        yield f"{place}: {told(value)} is not valid; it must be a JSON Schema that is an object"
-        return
-    if "$ref" in value:
-        yield f"{place}.$ref: is not valid here; write out what it refers to"
-    if "items" in value:
-        yield from _definition(value["items"], f"{place}.items")
-    properties = value.get("properties", {})
-    for name, definition in properties.items() if isinstance(properties, dict) else ():
-        yield from _definition(definition, f"{place}.properties.{name}")
-
-
-def _initial(value: object, place: str) -> Problems:
-    valid = parse_instant(value) is not None if isinstance(value, str) else type(value) is int
-    if not valid:
-        yield f"{place}: {told(value)} is not valid; it must be a timestamp or a whole number"
-
-
-# The words themselves
-
-_PAGINATOR = words(
-    "paginator",
-    {
-        "type": choice("single_page", "offset"),
-        "limit": whole(1),
-        "offset": whole(0),
-        "offset_param": text,
-        "limit_param": text,
-    },
-    "type",
-)
-_ENDPOINT = words(
-    "endpoint",
-    {
-        "path": _path,
-        "method": _method,
-        "params": _params,
-        "data_selector": _selector,
-        "paginator": _paginator,
-        "incremental": words(
-            "incremental",
-            {"cursor_path": text, "start_param": text, "initial_value": _initial},
-            "cursor_path",
-            "start_param",
-        ),
-        "error_handler": words(
-            "error_handler",
-            {
-                "retry_on_status_codes": many(whole(400, 599)),
-                "max_retries": whole(0),
-                "backoff_factor": number,
-            },
-        ),
-    },
-)
-_RESOURCE: Final[dict[str, Check]] = {
-    "primary_key": _keys,
-    "write_disposition": choice("merge", "append", "replace"),
-    "schema": _schema,
-    "endpoint": _endpoint,
-}
-
-check_defaults = words("resource", {**_RESOURCE, "endpoint": _defaults_of_endpoint})
-check_resource = words("resource", {"name": text, **_RESOURCE}, "name")
+def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return JSON as a request carries it: the configuration is read with decimals."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and value.as_tuple().exponent == 0 else float(value)
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value

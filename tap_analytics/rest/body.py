@@ -1,7 +1,7 @@
-"""The body of a response, in memory that is used again and again.
+"""The body of an answer, in memory that is used again and again.
 
-A page is several megabytes; memory taken and given back for each would cost more time than reading
-it, and more room than all pages under way together.
+A page is several megabytes; memory taken and given back for each would cost more time than reading it, and more room
+than all pages in flight together.
 """
 
 from __future__ import annotations
@@ -9,20 +9,18 @@ from __future__ import annotations
 import codecs
 from collections import deque
 
-SOME = 1 << 16
+from tap_analytics.rest.errors import UnreadableBodyError
+
+CHECKED_SIZE = 1 << 16
 """Bytes of a body that are checked at a time."""
-
-
-class UnreadableBodyError(ValueError):
-    """A body is no JSON: cut off, garbled, or something else altogether."""
 
 
 class Body:
     """The bytes of a body, gathered piece by piece."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
-        self._memory = shelf.take()
+    def __init__(self, buffers: BufferPool) -> None:
+        self._buffers = buffers
+        self._memory = buffers.take()
         self.size = 0
 
     def feed(self, piece: bytes) -> None:
@@ -36,18 +34,26 @@ class Body:
         """Whether a record may stand on more than one line."""
         return any(self._memory.find(end, 0, self.size) >= 0 for end in (b"\n", b"\r"))
 
-    def text(self) -> memoryview:
-        """Return the bytes of the body, which are UTF-8, without a byte-order mark.
+    def text(self, charset: str = "utf-8") -> memoryview:
+        """Return the body as UTF-8, without a byte-order mark.
 
-        Raises UnreadableBodyError where they are not.
+        Args:
+            charset: The encoding that the answer names.
+
+        Raises:
+            UnreadableBodyError: The body is not in that encoding.
         """
         start = len(codecs.BOM_UTF8) if self.start(3) == codecs.BOM_UTF8 else 0
         text = memoryview(self._memory)[start : self.size]
-        self._shelf.put_back(self._memory)
+        self._buffers.put_back(self._memory)
         try:
+            if codecs.lookup(charset).name not in {"utf-8", "ascii"}:
+                return memoryview(bytes(text).decode(charset).encode())
+            _check_utf8(text)
+        except LookupError:
             _check_utf8(text)
         except UnicodeDecodeError as error:
-            msg = f"are no UTF-8 ({error.reason})"
+            msg = f"are not {charset.upper()} ({error.reason})"
             raise UnreadableBodyError(msg) from None
         return text
 
@@ -57,15 +63,16 @@ class Body:
 
 
 def _check_utf8(text: memoryview) -> None:
-    """Raise UnicodeDecodeError where a text is no UTF-8."""
+    """Raise UnicodeDecodeError where a text is not UTF-8."""
     start, size = 0, len(text)
     while start < size:
         # What is decoded is thrown away: little enough at a time that the memory for it is there already.
-        _, decoded = codecs.utf_8_decode(text[start : start + SOME], "strict", start + SOME >= size)
+        end = start + CHECKED_SIZE
+        _, decoded = codecs.utf_8_decode(text[start:end], "strict", end >= size)
         start += decoded
 
 
-class Shelf:
+class BufferPool:
     """Keeps the memory of bodies for the next ones; it is free once nobody has a view of it."""
 
     def __init__(self) -> None:

@@ -1,264 +1,348 @@
-"""The shared REST base of all streams: how a page is asked for, and asked for again."""
+"""The client of an API: sends the requests of all resources, signed, limited in rate and retried, and reads pages."""
 
 from __future__ import annotations
 
 import random
+import re
+import threading
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import count
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import backoff
-from singer_sdk import RESTStream
-from singer_sdk.exceptions import (
-    FatalAPIError,
-    RetriableAPIError,
-)
-from singer_sdk.streams.rest import PageContext
+import msgspec
 
-from tap_analytics.progress import StreamStats
-from tap_analytics.rest.body import UnreadableBodyError
-from tap_analytics.rest.deadline import Exchange, TransportError, current_exchange
-from tap_analytics.rest.endpoint import (
-    ErrorHandler,
-    Paginator,
-    Params,
-    SinglePage,
-    Slice,
+from tap_analytics.rest.auth import UNSIGNED, Auth, Signer
+from tap_analytics.rest.deadline import Deadline, TransportError
+from tap_analytics.rest.errors import (
+    ADVICE,
+    AnswerError,
+    CancelledRequestError,
+    PagingError,
+    RestError,
+    RetryPolicy,
+    StatusError,
+    TransientError,
+    UnreadableBodyError,
 )
-from tap_analytics.rest.transport import Connection, read_body, read_start
-from tap_analytics.rest.walk import Page
-from tap_analytics.singer.records import (
-    RecordError,
-    Selector,
-)
+from tap_analytics.rest.pages import Page, PageReader
+from tap_analytics.rest.pool import Pending, RequestPool, Slot
+from tap_analytics.rest.request import Request, same_origin
+from tap_analytics.rest.transport import LARGEST_BODY, Transport, read_body, read_start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-
     import requests
     from backoff.types import Details
-    from singer_sdk import Tap
-    from singer_sdk.authenticators import APIKeyAuthenticator
-    from singer_sdk.helpers.types import Context
 
-    from tap_analytics.rest.pool import Ticket
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-Token = tuple[Slice, int]
-"""What tells one request of a stream from the others: the slice, and the offset in it."""
+    from tap_analytics.rest.secrets import Secrets
 
 LONGEST_RETRY_AFTER = 300.0
-"""Seconds that a server's `Retry-After` can make the tap wait at the most."""
+"""Seconds that a server's `Retry-After` can make the tap wait at most."""
 
-ETERNITY = 1e9
+LONGEST_WAIT = 1e9
 """Seconds beyond which it does not matter how many are asked for."""
 
 EXCERPT = 300
 """Characters of a bad answer that a message quotes."""
 
-SHORT = 80
+SHORT_EXCERPT = 80
 """Characters of a header that a message quotes."""
 
-READ_AHEAD = 4 * EXCERPT
-"""Bytes of a bad answer that are looked at: the key is blotted out before the rest is cut off."""
+LOOKED_AT = 4 * EXCERPT
+"""Bytes of a bad answer that are looked at: secrets are redacted before the rest is cut off."""
 
-ADVICE: Mapping[int, str] = {
-    400: "The API does not take these parameters; compare the resource's params with its documentation.",
-    401: "Check api_key, auth_location and auth_name.",
-    403: "The key may not read this; ask for access or deselect the stream.",
-    404: "Check base_url and the resource's path.",
-}
+RATE_LIMITED = frozenset([HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE])
+
+Notify = Callable[[str], None]
 
 
-class ApiStream(RESTStream[Token]):
-    """A resource of the API; its class says what it is, and this base how its pages are fetched."""
+class Client:
+    """What all resources of an API share: the transport, the credentials, the requests in flight.
 
-    path: str
-    data_selector: str = "data"
-    paginator: Paginator = SinglePage()
-    params: Params = MappingProxyType({})
-    error_handler: Mapping[str, Any] = MappingProxyType({})
-    """What this resource wants otherwise than the settings say."""
+    Args:
+        timeout: Seconds that a request may take, from connecting to the last byte.
+        max_in_flight: Requests that may be in flight at once.
+        secrets: Keeps credentials out of every text.
+    """
 
-    def __init__(self, tap: Tap, connection: Connection) -> None:
-        self.connection = connection
-        self.stats = StreamStats(self.name)
-        super().__init__(tap)
-        self._selector = Selector(self.data_selector, warn=self.warn)
-        words = ("retry_on_status_codes", "max_retries", "backoff_factor")
-        self.errors = ErrorHandler(**{word: self.error_handler.get(word, self.config[word]) for word in words})
+    def __init__(self, *, timeout: float, max_in_flight: int, secrets: Secrets) -> None:
+        self.timeout = timeout
+        self.max_in_flight = max_in_flight
+        self.secrets = secrets
+        self.pool = RequestPool(max_in_flight)
+        self.transport = Transport(connections=max_in_flight)
+        self._signers: dict[int, tuple[Auth, Signer]] = {}
+        self._lock = threading.Lock()
+        self._reasons: set[str] = set()
 
-    def warn(self, text: str) -> None:
-        """Tell the user what may be wrong with the stream."""
-        self.logger.warning("%s: %s", self.name, text)
+    def signer(self, auth: Auth | None) -> Signer:
+        """Return what signs requests; one for each authentication, so that a token is fetched once."""
+        if auth is None:
+            return UNSIGNED
+        with self._lock:
+            for known, signer in self._signers.values():
+                if known == auth:
+                    return signer
+            signer = auth.signer(self.secrets.add)
+            self._signers[id(auth)] = auth, signer
+            return signer
 
-    # Requests
+    def is_new_reason(self, reason: str) -> bool:
+        """Tell whether no stream has failed for this reason before."""
+        is_new = reason not in self._reasons
+        self._reasons.add(reason)
+        return is_new
 
-    @property
-    def url_base(self) -> str:
-        """The address that every path is relative to."""
-        return str(self.config["base_url"]).rstrip("/")
+    def close(self) -> None:
+        """Close every connection, and let every thread end."""
+        self.pool.close()
+        self.transport.close()
 
-    def get_url(self, context: Context | None) -> str:
-        """Return the address of the resource."""
-        del context
-        return f"{self.url_base}/{self.path.lstrip('/')}"
 
-    @property
-    def authenticator(self) -> APIKeyAuthenticator:
-        """What puts the key into each request."""
-        return self.connection.authenticator
+class Sender:
+    """Sends the requests of one resource, each once, and reads what they are answered with.
 
-    @property
-    def requests_session(self) -> requests.Session:
-        """The session of the whole tap."""
-        return self.connection.session
+    Args:
+        client: What all resources share.
+        signer: Signs the resource's requests.
+        policy: Judges their answers.
+        reader: Finds records in their bodies.
+    """
 
-    @property
-    def timeout(self) -> float:  # type: ignore[override] # the SDK says int; requests takes seconds
-        """Seconds that a request may take."""
-        return float(self.config["request_timeout"])
+    def __init__(self, client: Client, *, signer: Signer, policy: RetryPolicy, reader: PageReader) -> None:
+        self.client = client
+        self.policy = policy
+        self.ignored = 0
+        """Answers that response_actions took for pages without records."""
+        self._signer = signer
+        self._reader = reader
 
-    def get_url_params(self, context: Context | None, next_page_token: Token | None) -> dict[str, Any]:
-        """Return the parameters of a request: the resource's, the slice's and the page's."""
-        del context
-        params: dict[str, Any] = dict(self.params)
-        if next_page_token is not None:
-            part, offset = next_page_token
-            params |= part.params() | self.paginator.params(offset)
-        return {name: _param(value) for name, value in params.items()}
-
-    def ask(self, part: Slice, offset: int) -> Ticket[Page]:
-        """Have a page fetched, and tried again where that may help."""
-        http = self.get_http_request(page=PageContext(None, (part, offset)))
-        prepared = self.build_prepared_request(
-            method=http.method,
-            url=http.url,
-            params=http.encode_params(),
-            headers=http.headers,
-        )
-        told = ", ".join(f"{name}={value}" for name, value in http.params.items())
-        name = f"GET {self.path}" + (f" ({told})" if told else "")
-        fetch = self.request_decorator(self._fetch)
-        return self.connection.flight.submit(lambda ticket: fetch(prepared, name, ticket))
-
-    def _fetch(self, prepared: requests.PreparedRequest, name: str, ticket: Ticket[Page]) -> Page:
+    def send(self, request: Request, nodes: Sequence[str], pending: Pending[Page]) -> Page:
         """Return the page that a request is answered with.
 
-        Raises RetriableAPIError where another try may help, FatalAPIError where it can not, and
-        RecordError where a good answer does not hold the records.
+        Raises TransientError where another try may help, and RestError where it can not.
         """
-        self.connection.flight.await_turn()
-        redact = self.connection.key.redact
-        try:
-            with Exchange(self.timeout) as exchange:
-                ticket.interrupt = exchange.cut
-                if ticket.abandoned:
-                    exchange.cut()
-                response = self.connection.get(prepared.copy(), exchange)
-                self._write_request_duration_log(self.path, response, None, None)
-                self.validate_response(response)
-                body = read_body(response, self.connection.shelf, exchange)
-        except TransportError as error:
-            msg = f"{name} failed: {error}"
-            raise (FatalAPIError if ticket.abandoned else RetriableAPIError)(redact(msg)) from None
-        except RetriableAPIError as error:
-            msg = f"{name} {error}"
-            raise FatalAPIError(msg) if ticket.abandoned else RetriableAPIError(msg, error.response) from None
-        except FatalAPIError as error:
-            msg = f"{name} {error}"
-            raise FatalAPIError(msg) from None
-        try:
-            return Page(self._selector.records(body), name, datetime.now(UTC))
-        except UnreadableBodyError as error:
-            kind = self.connection.key.excerpt(response.headers.get("Content-Type", "an unnamed type"), SHORT)
-            told = self._quote(body.start(READ_AHEAD))
-            msg = f"{name} was answered with {body.size} bytes of {kind} that {error}{told}"
-            raise RetriableAPIError(redact(msg)) from None
-        except RecordError as error:
-            msg = f"{name} was answered with something else than records: {error}{self._quote(body.start(READ_AHEAD))}"
-            raise RecordError(redact(msg)) from None
+        label, secrets = request.label, self.client.secrets
+        with Deadline(self.client.timeout) as deadline:
+            pending.interrupt = deadline.cut
+            if pending.abandoned:
+                deadline.cut()
+            try:
+                response = self._signed(request, deadline)
+                if self._is_ignored(response, deadline):
+                    return Page([], secrets.redact(label), datetime.now(UTC))
+                body = read_body(response, self.client.transport.buffers, deadline)
+            except TransportError as error:
+                raise TransientError(secrets.redact(f"{label} failed: {error}")) from None
+            except TransientError as error:
+                msg = secrets.redact(f"{label} {error}")
+                raise TransientError(msg, status=error.status, headers=error.headers) from None
+            except StatusError as error:
+                raise StatusError(secrets.redact(f"{label} {error}"), error.status) from None
+            except RestError as error:
+                raise type(error)(secrets.redact(f"{label} {error}")) from None
+        if response.status_code == HTTPStatus.NO_CONTENT:
+            return Page([], secrets.redact(label), datetime.now(UTC))
+        return self._page(request, response, body, nodes)
 
-    def validate_response(self, response: requests.Response) -> None:
-        """Raise RetriableAPIError or FatalAPIError, as the status of a response asks for."""
+    def _signed(self, request: Request, deadline: Deadline) -> requests.Response:
+        """Return the answer to a request with credentials; with new ones where the first are refused."""
+        sent: list[Request] = []
+
+        def sign(unsigned: Request) -> Request:
+            sent.append(self._signer.sign(unsigned, lambda other: self._json(other, deadline)))
+            return sent[-1]
+
+        response = self.client.transport.send(request, deadline, sign)
+        if response.status_code == HTTPStatus.UNAUTHORIZED and self._signer.renew(sent[-1]):
+            response.close()
+            response = self.client.transport.send(request, deadline, sign)
+        return response
+
+    def _json(self, request: Request, deadline: Deadline) -> Any:  # noqa: ANN401 - any JSON
+        """Return the JSON that a request is answered with, for tokens; raises what `_judge` raises."""
+        response = self.client.transport.send(request, deadline, lambda unsigned: unsigned)
+        self._judge(response, deadline, label=f"{request.label} ")
+        body = read_body(response, self.client.transport.buffers, deadline)
+        try:
+            return msgspec.json.decode(body.text())
+        except ValueError as error:
+            msg = f"{request.label} was answered with something else than JSON ({error})"
+            raise AnswerError(msg) from None
+
+    def _is_ignored(self, response: requests.Response, deadline: Deadline) -> bool:
+        """Tell whether an answer counts as a page without records; raises what `_judge` raises."""
         status = response.status_code
-        if status == HTTPStatus.OK:
-            return
-        msg = self.response_error_message(response)
-        if status in self.errors.retry_on_status_codes:
-            raise RetriableAPIError(msg, response)
-        raise FatalAPIError(msg)
+        if self.policy.needs_body(status):
+            body = read_body(response, self.client.transport.buffers, deadline)
+            text = body.start(LARGEST_BODY)
+            if self.policy.judge(status, text.decode(errors="replace")) == "ignore":
+                self.ignored += 1
+                return True
+            return self._judge(response, deadline, start=text)
+        return self._judge(response, deadline)
 
-    def response_error_message(self, response: requests.Response) -> str:
-        """Say what came instead of records, without the URL, and what to do."""
-        body = read_start(response, READ_AHEAD, current_exchange())
-        reason = self.connection.key.excerpt(str(response.reason), SHORT)
-        told = f"was answered with {response.status_code} {reason}{self._quote(body)}"
-        advice = ADVICE.get(response.status_code)
-        return self.connection.key.redact(f"{told}. {advice}" if advice else told)
+    def _judge(
+        self, response: requests.Response, deadline: Deadline, *, label: str = "", start: bytes | None = None
+    ) -> bool:
+        """Tell whether an answer is to be ignored.
 
-    def _quote(self, body: bytes) -> str:
-        text = self.connection.key.excerpt(body, EXCERPT)
-        return f": {text}" if text else ""
+        Raises TransientError where another try may help, and StatusError where it can not.
+        """
+        status = response.status_code
+        outcome = self.policy.judge(status)
+        if outcome == "ignore":
+            self.ignored += 1
+            response.close()
+            return True
+        if outcome == "ok":
+            return False
+        body = read_start(response, LOOKED_AT, deadline) if start is None else start[:LOOKED_AT]
+        secrets = self.client.secrets
+        reason = secrets.excerpt(str(response.reason), SHORT_EXCERPT)
+        quoted = secrets.excerpt(body, EXCERPT, cut=len(body) == LOOKED_AT)
+        msg = f"{label}was answered with {status} {reason}" + (f": {quoted}" if quoted else "")
+        if outcome == "retry":
+            raise TransientError(msg, status=status, headers=response.headers)
+        raise StatusError(f"{msg}. {ADVICE[status]}" if status in ADVICE else msg, status)
+
+    def _page(self, request: Request, response: requests.Response, body: Any, nodes: Sequence[str]) -> Page:  # noqa: ANN401
+        secrets, label = self.client.secrets, self.client.secrets.redact(request.label)
+        kind = response.headers.get("Content-Type", "")
+        try:
+            content = self._reader.read(body, nodes=nodes, charset=_charset(kind), headers=response.headers)
+        except UnreadableBodyError as error:
+            start = secrets.excerpt(body.start(LOOKED_AT), EXCERPT, cut=body.size > LOOKED_AT)
+            named = secrets.excerpt(kind or "an unnamed type", SHORT_EXCERPT)
+            msg = f"{label} was answered with {body.size} bytes of {named} that {error}" + (
+                f": {start}" if start else ""
+            )
+            raise TransientError(secrets.redact(msg)) from None
+        except AnswerError as error:
+            msg = f"{label}: {error}"
+            raise AnswerError(secrets.redact(msg)) from None
+        links = {name: link["url"] for name, link in response.links.items() if "url" in link}
+        return Page(
+            content.records,
+            label,
+            datetime.now(UTC),
+            nodes=content.nodes,
+            headers=response.headers,
+            links=links,
+            evidence=content.evidence if "next" not in links else replace(content.evidence, next="Link"),
+        )
+
+
+class Source:
+    """Fetches the pages of one resource, again where that may help.
+
+    Args:
+        sender: Sends the resource's requests.
+        warn: Is given what may be wrong.
+        on_retry: Is called before each retry.
+    """
+
+    def __init__(self, sender: Sender, *, warn: Notify, on_retry: Callable[[], None]) -> None:
+        self.sender = sender
+        self._pool = sender.client.pool
+        self._warn = warn
+        self._on_retry = on_retry
+
+    def fetch(self, request: Request, nodes: Sequence[str] = (), *, base: Request | None = None) -> Pending[Page]:
+        """Ask for a page; send the request again where that may help.
+
+        Args:
+            request: The request for the page.
+            nodes: Paths whose values the page carries.
+            base: The resource's first request; no request of it may lead to another server.
+
+        Raises:
+            PagingError: The request leads to another server, which must not learn the credentials.
+        """
+        if base is not None and not same_origin(request.url, base.url):
+            msg = f"{base.label}: the answer leads to another server, which is refused"
+            raise PagingError(msg)
+        tries = self._retried(self._try)
+        return self._pool.submit(lambda pending: tries(request, tuple(nodes), pending))
+
+    def _try(self, request: Request, nodes: Sequence[str], pending: Pending[Page]) -> Page:
+        """Send a request once, or again where it was refused for what was in flight beside it."""
+        while True:
+            with self._pool.slot(pending) as slot:
+                try:
+                    page = self.sender.send(request, nodes, pending)
+                except TransientError as error:
+                    if pending.abandoned:
+                        raise CancelledRequestError(str(error)) from None
+                    if not self._is_refused_for_others(error, slot):
+                        raise
+                else:
+                    self._pool.speed_up()
+                    return page
+
+    def _is_refused_for_others(self, error: TransientError, slot: Slot) -> bool:
+        """Tell whether a request was refused because others were in flight; then it costs no try."""
+        asked = self._retry_after(error)
+        if error.status not in RATE_LIMITED or (error.status != HTTPStatus.TOO_MANY_REQUESTS and not asked):
+            return False
+        wait = max(asked, 0.0 if slot.alone else min(self.sender.policy.wait(0), 1.0))
+        self._pool.slow_down(wait)
+        if not slot.alone:
+            self._on_retry()
+        return not slot.alone
 
     # Retries
 
-    def request_decorator(self, func: Callable[P, T]) -> Callable[P, T]:
-        """Return a function that is tried again as the settings say."""
+    def _retried(self, function: Callable[..., Page]) -> Callable[..., Page]:
+        """Return a function that is called again as the policy says."""
         return backoff.on_exception(
-            self.backoff_wait_generator,
-            RetriableAPIError,
-            max_tries=self.backoff_max_tries,
-            on_backoff=self.backoff_handler,
-            jitter=self.backoff_jitter,
+            self._waits,
+            TransientError,
+            max_tries=self.sender.policy.max_retries + 1,
+            on_backoff=self._before_retry,
+            jitter=_longer,
             logger=None,
-        )(func)
+        )(function)
 
-    def backoff_wait_generator(self) -> Generator[float, Any, None]:
+    def _waits(self) -> Generator[float, Any, None]:
         """Yield the seconds to wait before each retry, given what the try before it raised."""
         error = yield 0.0
         for retry in count():
-            error = yield max(self.errors.wait(retry), self._retry_after(error))
+            error = yield max(self.sender.policy.wait(retry), self._retry_after(error))
 
-    def backoff_max_tries(self) -> int:
-        """Return how often a request is sent at the most."""
-        return self.errors.max_retries + 1
-
-    def backoff_jitter(self, value: float) -> float:
-        """Return a wait a little longer, so that many taps do not come back at once."""
-        return value + random.uniform(0, min(value / 4, 1))  # noqa: S311 - nothing secret hangs on it
-
-    def backoff_handler(self, details: Details) -> None:
+    def _before_retry(self, details: Details) -> None:
         """Say what went wrong and when it is tried again; after a 429 hold all requests back."""
         error, wait = details["exception"], details["wait"]
-        self.stats.retries += 1
-        self.warn(f"{error}. Try {details['tries'] + 1} of {self.backoff_max_tries()} in {wait:.1f} s.")
-        response = getattr(error, "response", None)
-        if response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-            self.connection.flight.hold_back(wait)
+        self._on_retry()
+        tries = self.sender.policy.max_retries + 1
+        self._warn(f"{error}. Try {details['tries'] + 1} of {tries} in {wait:.1f} s.")
+        if isinstance(error, TransientError) and error.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._pool.slow_down(wait)
 
-    def _retry_after(self, error: RetriableAPIError) -> float:
+    def _retry_after(self, error: TransientError) -> float:
         """Return the seconds that the server asks to wait, capped; 0 where it asks nothing."""
-        headers = {} if error.response is None else error.response.headers
-        asked = headers.get("Retry-After")
+        asked = error.headers.get("Retry-After")
         if asked is None:
             return 0.0
-        seconds = _seconds(asked, headers.get("Date"))
+        seconds = _seconds(asked, error.headers.get("Date"))
         if seconds > LONGEST_RETRY_AFTER:
-            self.warn(f"the server asks to wait {seconds:.0f} s; the tap waits {LONGEST_RETRY_AFTER:.0f} s.")
+            self._warn(f"the server asks to wait {seconds:.0f} s; the tap waits {LONGEST_RETRY_AFTER:.0f} s.")
         return min(seconds, LONGEST_RETRY_AFTER)
 
 
-def _param(value: object) -> object:
-    """Return a parameter's value, or values, as a request writes them."""
-    if isinstance(value, list):
-        return [_param(item) for item in value]
-    return str(value).lower() if isinstance(value, bool) else value
+def _longer(value: float) -> float:
+    """Return a wait a little longer, so that many taps do not come back at once."""
+    return value + random.uniform(0, min(value / 4, 1))  # noqa: S311 - nothing secret hangs on it
+
+
+def _charset(content_type: str) -> str:
+    """Return the encoding that a Content-Type names; JSON without one is UTF-8 (RFC 8259, 8.1)."""
+    match = re.search(r"charset\s*=\s*\"?([\w.:-]+)", content_type, re.IGNORECASE)
+    return match[1] if match else "utf-8"
 
 
 def _seconds(asked: str, served: str | None) -> float:
@@ -266,7 +350,7 @@ def _seconds(asked: str, served: str | None) -> float:
     try:
         if asked.strip()[:1].isdigit():
             # There may well be too many digits for a float.
-            return min(float(asked), ETERNITY)
+            return min(float(asked), LONGEST_WAIT)
         now = parsedate_to_datetime(served) if served else datetime.now(UTC)
         seconds = (parsedate_to_datetime(asked) - now).total_seconds()
     except (ValueError, TypeError, OverflowError):

@@ -1,49 +1,34 @@
-"""What happens to one request on the wire: it ends by its deadline, and its body is whole or refused."""
+"""The deadline of a request: from the start of its connection to the last byte of its answer."""
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
-import zlib
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
-from singer_sdk.exceptions import FatalAPIError
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Self
 
-    import requests
-    from urllib3 import BaseHTTPResponse
-
-LARGEST_BODY = 1 << 28
-"""Bytes of a response, unpacked, above which it is refused: some 26 kB for each record of a full page."""
-
-PIECE = 1 << 16
-"""Bytes of a body that are read and unpacked at a time; more would be memory fetched from the system each time."""
-
-ENCODINGS = "gzip"
-"""The encodings of a body that are asked for."""
-
-_GZIP = 16 + zlib.MAX_WBITS
-_GZIP_START = b"\x1f"
-_PACKED = {"br", "compress", "deflate", "zstd"}
 
 _of_thread = threading.local()
 
 
 class TransportError(Exception):
-    """A request did not come through; its text quotes no URL."""
+    """A request did not get a complete answer; the text quotes no URL."""
 
 
-class Exchange:
-    """A request and its answer, which the thread in it gives up once they are cut.
+class Deadline:
+    """Ends a request at a moment, whatever it is doing then.
 
-    A timeout of a socket counts from byte to byte; this one counts from the first to the last.
+    The timeout of a socket counts from byte to byte; this one counts from the start of the connection, through a
+    proxy too, to the last byte.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -55,11 +40,11 @@ class Exchange:
         self._timer = self._start(timeout)
 
     def __enter__(self) -> Self:
-        _of_thread.exchange = self
+        _of_thread.deadline = self
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        del _of_thread.exchange
+        del _of_thread.deadline
         self._timer.cancel()
         with self._lock:
             self._socket = None
@@ -75,13 +60,13 @@ class Exchange:
         self.cut()
 
     def hurry(self, seconds: float) -> None:
-        """Have the rest take no longer than some seconds."""
+        """Let the rest take no longer than some seconds."""
         if seconds < self.timeout:
             self._timer.cancel()
             self._timer = self._start(seconds)
 
     def cut(self) -> None:
-        """End the exchange now: who reads finds the end of the connection."""
+        """End the request now: whoever reads from its connection finds the end of it."""
         with self._lock:
             self.is_cut = True
             if self._socket is not None:
@@ -89,36 +74,60 @@ class Exchange:
                     self._socket.shutdown(socket.SHUT_RDWR)
 
     def check(self) -> None:
-        """Raise TransportError if the exchange was cut, whatever has come of it since."""
+        """Raise TransportError if the request was ended, whatever has arrived since."""
         if self.is_late:
             msg = f"no complete answer within {self.timeout:g} s (request_timeout)"
             raise TransportError(msg)
         if self.is_cut:
-            msg = "it is not needed any more"
+            msg = "the request was cancelled"
             raise TransportError(msg)
 
     def use(self, opened: socket.socket | None) -> None:
-        """Take notice of the socket that the request goes through."""
+        """Remember the socket that the request goes through."""
         with self._lock:
             self._socket = opened
         if self.is_cut:
             self.cut()
 
 
-def current_exchange() -> Exchange | None:
-    """Return the exchange that the current thread is in."""
-    return getattr(_of_thread, "exchange", None)
+def current_deadline() -> Deadline | None:
+    """Return the deadline of the request that the current thread sends."""
+    return getattr(_of_thread, "deadline", None)
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that is preceded by any number of interim ones (RFC 9110, 15.2).
+
+    Python (3.14) reads past 100 only, and takes 103 for the answer: the answer itself then stays on the connection,
+    and the next request would get it.
+    """
+
+    def _read_status(self) -> Any:  # noqa: ANN401 - of http.client
+        while True:
+            status_line = super()._read_status()  # type: ignore[misc] # typeshed does not know it
+            status = status_line[1]
+            if status == HTTPStatus.CONTINUE or status // 100 != 1 or status == HTTPStatus.SWITCHING_PROTOCOLS:
+                return status_line
+            http.client.parse_headers(self.fp)
 
 
 class _Watched:
-    """A connection that tells the exchange of its thread which socket it uses."""
+    """A connection that tells the deadline of its thread which socket it uses."""
 
     sock: socket.socket | None
+    response_class: Any = _Response
+
+    def _new_conn(self) -> Any:  # noqa: ANN401 - urllib3's own
+        """Connect; from now on the deadline counts, through a proxy's handshake too."""
+        sock = super()._new_conn()  # type: ignore[misc] # of the connection beside it
+        if deadline := current_deadline():
+            deadline.use(sock)
+        return sock
 
     def getresponse(self) -> Any:  # noqa: ANN401 - urllib3's own
         """Wait for the answer."""
-        if found := current_exchange():
-            found.use(self.sock)
+        if deadline := current_deadline():
+            deadline.use(self.sock)
         return super().getresponse()  # type: ignore[misc] # of the connection beside it
 
 
@@ -162,45 +171,3 @@ class Adapter(HTTPAdapter):
                 if pool := manager.pools.get(key):
                     pool.close()
         super().close()
-
-
-def unpacked(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body of a response piece by piece, unpacked: never more than a piece in memory.
-
-    Raises TransportError where it is cut off or garbled within its packing, FatalAPIError where it
-    is packed as was not asked for, and what the connection raises.
-    """
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    if encoding in _PACKED or "," in encoding:
-        msg = f"was answered in the encoding {encoding[:40]!r}; only {ENCODINGS} was asked for."
-        raise FatalAPIError(msg)
-    raw: BaseHTTPResponse = response.raw
-    packed = iter(lambda: raw.read1(PIECE, decode_content=False), b"")
-    return _inflated(packed) if encoding in {"gzip", "x-gzip"} else packed
-
-
-def _inflated(packed: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the pieces of a gzip body, which may have several members, unpacked.
-
-    The decoder of urllib3 takes a body that is cut off for whole.
-    """
-    inflater = zlib.decompressobj(_GZIP)
-    began = ended = False
-    try:
-        for piece in packed:
-            rest = piece
-            while rest:
-                if ended:
-                    if not rest.startswith(_GZIP_START):
-                        break  # padding, as after any archive
-                    inflater, ended = zlib.decompressobj(_GZIP), False
-                began = True
-                yield inflater.decompress(rest, PIECE)
-                ended = inflater.eof
-                rest = inflater.unused_data if ended else inflater.unconsumed_tail
-    except zlib.error as error:
-        msg = f"the body is no gzip, as its header says ({error})"
-        raise TransportError(msg) from None
-    if began and not ended:
-        msg = "the gzip body is cut off"
-        raise TransportError(msg)

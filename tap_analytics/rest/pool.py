@@ -1,34 +1,31 @@
-"""The requests under way: at most some at once for the whole tap, on threads of their own."""
+"""The requests in flight: as many as the API takes, on threads of their own, answered in any order."""
 
 from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from tap_analytics.rest.errors import RestError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 
-WAKE = 0.25
-"""Seconds that a thread waits at a time: a signal that came just before is seen only after the wait."""
+POLL = 0.25
+"""Seconds after which a wait is begun anew, so that a signal that came just before it is seen."""
 
 
-class Ticket(Future[T], Generic[T]):
-    """A result that is under way; nobody waits for it any more once it is abandoned."""
+class Pending(Future[T], Generic[T]):
+    """A result that is in flight; nobody waits for it any more once it is abandoned."""
 
     abandoned = False
     interrupt: Callable[[], None] | None = None
-    """What ends the work on the result early, where something can."""
-
-    def result(self, timeout: float | None = None) -> T:
-        """Return the result, or raise what the work on it raised; wait in steps that let signals in."""
-        while timeout is None and not self.done():
-            wait((self,), WAKE)
-        return super().result(timeout)
+    """Ends the work on the result early, where something can."""
 
     def abandon(self) -> None:
         """Say that nobody waits for the result."""
@@ -37,37 +34,94 @@ class Ticket(Future[T], Generic[T]):
         if self.interrupt is not None:
             self.interrupt()
 
+    def result(self, timeout: float | None = None) -> T:
+        """Return the result; a signal ends the wait, whenever it comes."""
+        if timeout is not None:
+            return super().result(timeout)
+        while True:
+            try:
+                return super().result(POLL)
+            except TimeoutError:
+                if self.done():
+                    raise
 
-class Flight:
-    """Runs calls on threads, in the order they came, and holds them all back when told to.
+
+class Slot:
+    """The permission to send one request."""
+
+    def __init__(self, *, alone: bool) -> None:
+        self.alone = alone
+        """Whether no other request has been in flight beside this one."""
+
+
+class RequestPool:
+    """Runs calls on threads in the order they came; sends fewer at once where the API asks for it.
+
+    How many requests may be in flight grows by one for each full round that was answered, and halves when the API
+    limits the rate (additive increase, multiplicative decrease, as in TCP: RFC 5681).
 
     The threads are daemons: one that waits for a silent server must not keep the process alive.
     """
 
-    def __init__(self, seats: int) -> None:
-        self._seats = seats
-        self._queue: SimpleQueue[tuple[Ticket[Any], Callable[[Ticket[Any]], Any]] | None] = SimpleQueue()
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._queue: SimpleQueue[tuple[Pending[Any], Callable[[Pending[Any]], Any]] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._changed = threading.Condition()
+        self._limit = float(size)
+        self._running: list[Slot] = []
         self._not_before = 0.0
 
-    def submit(self, call: Callable[[Ticket[T]], T]) -> Ticket[T]:
-        """Have a call made as soon as a thread is free; it is given its own ticket."""
-        ticket: Ticket[T] = Ticket()
-        self._queue.put((ticket, call))
-        if len(self._threads) < self._seats:
+    def submit(self, call: Callable[[Pending[T]], T]) -> Pending[T]:
+        """Make a call as soon as a thread is free; it is given its own pending result.
+
+        Raises RestError where the system lets the process start no thread.
+        """
+        pending: Pending[T] = Pending()
+        if len(self._threads) < self._size:
             thread = threading.Thread(target=self._work, name="tap-analytics-request", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-        return ticket
+            try:
+                thread.start()
+                self._threads.append(thread)
+            except RuntimeError as error:
+                if not self._threads:
+                    msg = f"no thread can be started to send requests ({error}). Raise the limit of processes."
+                    raise RestError(msg) from None
+        self._queue.put((pending, call))
+        return pending
 
-    def hold_back(self, seconds: float) -> None:
-        """Let no request begin for some seconds."""
-        self._not_before = max(self._not_before, time.monotonic() + seconds)
+    @contextmanager
+    def slot(self, pending: Pending[Any]) -> Iterator[Slot]:
+        """Wait until a request may be sent, and count it as in flight until it is answered."""
+        with self._changed:
+            while not pending.abandoned:
+                seconds = self._not_before - time.monotonic()
+                if seconds <= 0 and len(self._running) < int(self._limit):
+                    break
+                self._changed.wait(min(seconds, POLL) if seconds > 0 else POLL)
+            slot = Slot(alone=not self._running)
+            for other in self._running:
+                other.alone = False
+            self._running.append(slot)
+        try:
+            yield slot
+        finally:
+            with self._changed:
+                self._running.remove(slot)
+                self._changed.notify_all()
 
-    def await_turn(self) -> None:
-        """Wait as long as requests are held back."""
-        while (seconds := self._not_before - time.monotonic()) > 0:
-            time.sleep(seconds)
+    def speed_up(self) -> None:
+        """Let a little more be in flight: a request was answered."""
+        with self._changed:
+            self._limit = min(self._limit + 1 / self._limit, float(self._size))
+
+    def slow_down(self, seconds: float) -> None:
+        """Let half as much be in flight, and nothing for some seconds: the API limits the rate."""
+        with self._changed:
+            now = time.monotonic()
+            if now >= self._not_before:  # those refused together count as one
+                self._limit = max(self._limit / 2, 1.0)
+            self._not_before = max(self._not_before, now + seconds)
 
     def close(self) -> None:
         """Let every thread end once it has finished what it does."""
@@ -77,11 +131,10 @@ class Flight:
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
-            ticket, call = job
-            if not ticket.set_running_or_notify_cancel():
-                continue
-            try:
-                ticket.set_result(call(ticket))
-            except BaseException as error:  # noqa: BLE001 - whatever it was, it is the reader's
-                ticket.set_exception(error)
-            del job, ticket, call  # or the last page would stay in memory until the next one
+            pending, call = job
+            if pending.set_running_or_notify_cancel():
+                try:
+                    pending.set_result(call(pending))
+                except BaseException as error:  # noqa: BLE001 - whatever it was, it is the reader's
+                    pending.set_exception(error)
+            del job, pending, call  # or the last page would stay in memory until the next one

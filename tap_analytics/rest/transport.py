@@ -1,122 +1,109 @@
-"""What all streams of a tap share: the key, the session, the requests under way; only here one is sent."""
+"""The one road to the network: sends a request over a session that the whole tap shares."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
-from singer_sdk.authenticators import APIKeyAuthenticator
-from singer_sdk.exceptions import FatalAPIError
+from requests.exceptions import InvalidProxyURL, InvalidSchema
 from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError, SSLError
 
-from tap_analytics.rest.body import Body, Shelf
-from tap_analytics.rest.deadline import ENCODINGS, LARGEST_BODY, Adapter, Exchange, TransportError, unpacked
-from tap_analytics.rest.endpoint import ApiKey, same_origin
-from tap_analytics.rest.pool import Flight
+from tap_analytics.rest.body import Body, BufferPool
+from tap_analytics.rest.deadline import Adapter, Deadline, TransportError
+from tap_analytics.rest.errors import RestError
+from tap_analytics.rest.request import Request, origin, same_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator
 
 REDIRECTS = 5
 """Redirects in a row that are followed."""
 
-
 ERROR_PATIENCE = 2.0
-"""Seconds that the body of an error is waited for at the most."""
+"""Seconds that the body of an error is waited for at most."""
+
+LARGEST_BODY = 1 << 28
+"""Bytes of a body, decompressed, above which it is refused: some 26 kB for each record of a page of 10,000."""
+
+PIECE = 1 << 16
+"""Bytes of a body that are read at a time; more would be memory fetched from the system each time."""
+
+ENCODING = "gzip"
+"""The content encoding that is asked for."""
+
+_OTHER_ENCODINGS = {"br", "compress", "deflate", "zstd"}
 
 
-class Connection:
-    """The key, the session, and the requests under way."""
+class Transport:
+    """Sends requests; reads answers within their deadline, whole or not at all."""
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self.key = ApiKey(
-            config.get("api_key", ""),
-            config.get("auth_name", "api_key"),
-            config.get("auth_location", "header"),
-        )
-        self.max_in_flight: int = config.get("max_in_flight", 1)
-        self.flight = Flight(self.max_in_flight)
-        self.shelf = Shelf()
-        self.behind = timedelta(0)
+    def __init__(self, *, connections: int) -> None:
+        self.clock_skew = timedelta(0)
         """How far the server's clock is behind ours."""
-        self.session = requests.Session()
-        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.session.headers["Accept-Encoding"] = ENCODINGS
+        self.buffers = BufferPool()
+        self._session = requests.Session()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.headers.update({"Accept-Encoding": ENCODING, "Accept": "application/json"})
         for scheme in ("http://", "https://"):
-            self.session.mount(scheme, Adapter(pool_maxsize=self.max_in_flight))
-        self.authenticator = APIKeyAuthenticator(
-            key=self.key.name,
-            value=self.key.value,
-            location="params" if self.key.location == "query" else "header",
-        )
+            self._session.mount(scheme, Adapter(pool_maxsize=connections))
         self._environment: dict[str, Any] | None = None
-        self._reasons: set[str] = set()
 
-    def is_news(self, reason: str) -> bool:
-        """Tell whether no stream has failed for this reason before."""
-        news = reason not in self._reasons
-        self._reasons.add(reason)
-        return news
+    def send(self, request: Request, deadline: Deadline, sign: Callable[[Request], Request]) -> requests.Response:
+        """Send a request, follow its redirects, and return the answer with its body still unread.
 
-    def get(self, request: requests.PreparedRequest, exchange: Exchange) -> requests.Response:
-        """Send a request and return the response, its body still unread.
+        Args:
+            request: The request without credentials.
+            deadline: When the request ends.
+            sign: Adds the credentials, each time it is sent.
 
-        Raises TransportError where none came before the end of the exchange, and FatalAPIError
-        where the server redirects to another.
+        Raises:
+            TransportError: No answer came before the deadline.
+            RestError: The server redirects where the tap does not follow.
         """
         try:
-            return self._follow(request, exchange)
+            for _ in range(REDIRECTS + 1):
+                deadline.check()
+                response = self._send_once(sign(request), deadline)
+                location = self._session.get_redirect_target(response)
+                if location is None:
+                    return response
+                response.close()
+                request = _redirected(request, location, response)
         except (requests.RequestException, HTTPError, OSError) as error:
-            exchange.check()
-            advice = "; check base_url and the network" if _is_unreachable(error) else ""
-            raise TransportError(_cause(error, exchange.timeout) + advice) from None
+            deadline.check()
+            raise TransportError(_cause(error, deadline.timeout)) from None
+        msg = f"redirects more than {REDIRECTS} times in a row. Check base_url."
+        raise RestError(msg)
 
-    def _follow(self, request: requests.PreparedRequest, exchange: Exchange) -> requests.Response:
+    def _send_once(self, request: Request, deadline: Deadline) -> requests.Response:
+        prepared = self._session.prepare_request(
+            requests.Request(
+                request.method,
+                request.with_query().url,
+                headers=dict(request.headers),
+                json=request.json,
+                data=request.data,
+                auth=_as_it_is,
+            )
+        )
         if self._environment is None:
             # The proxies and certificates that the user's environment names.
-            found = self.session.merge_environment_settings(request.url, {}, stream=True, verify=None, cert=None)
-            self._environment = dict(found)
-        for _ in range(REDIRECTS + 1):
-            exchange.check()
-            # Not `session.send`, which reads the body of a redirect, however large.
-            adapter = self.session.get_adapter(request.url or "")
-            began = time.monotonic()
-            response = adapter.send(request, timeout=exchange.timeout, **self._environment)
-            response.elapsed = timedelta(seconds=time.monotonic() - began)
-            self._compare_clocks(response.headers.get("Date"))
-            location = self.session.get_redirect_target(response)
-            if location is None:
-                return response
-            response.close()
-            request = self._redirected(request, location)
-        msg = f"redirects more than {REDIRECTS} times in a row. Check base_url."
-        raise FatalAPIError(msg)
-
-    def _redirected(self, request: requests.PreparedRequest, location: str) -> requests.PreparedRequest:
-        """Return the request that a redirect asks for, with the key.
-
-        Raises FatalAPIError where it leads to another server, which must not learn the key.
-        """
-        redirected = request.copy()
-        try:
-            # Judged as it will be sent: there are addresses that two readers take for two servers.
-            redirected.prepare_url(urljoin(request.url or "", location), None)
-            parts = urlsplit(redirected.url or "")
-            same = same_origin(redirected.url or "", request.url or "")
-        except ValueError:
-            msg = "redirects to an address that is none. Check base_url."
-            raise FatalAPIError(msg) from None
-        if not same:
-            server = f"{parts.scheme}, {parts.hostname}" + (f", port {parts.port}" if parts.port else "")
-            msg = f"redirects to another server ({server}), which is refused. Check base_url."
-            raise FatalAPIError(self.key.redact(msg))
-        told = parse_qs(parts.query)
-        return redirected if self.key.name in told else self.authenticator(redirected)
+            self._environment = dict(
+                self._session.merge_environment_settings(prepared.url, {}, stream=True, verify=None, cert=None)
+            )
+        # Not `session.send`, which reads the body of a redirect, however large.
+        adapter = self._session.get_adapter(prepared.url or "")
+        began = time.monotonic()
+        response = adapter.send(prepared, timeout=deadline.timeout, **self._environment)
+        response.elapsed = timedelta(seconds=time.monotonic() - began)
+        self._compare_clocks(response.headers.get("Date"))
+        return response
 
     def _compare_clocks(self, date: str | None) -> None:
         try:
@@ -125,64 +112,114 @@ class Connection:
             return
         # The header tells whole seconds. What that and a slow answer add does no harm: an instant
         # too early has records read twice, and one too late has them missed.
-        self.behind = max(self.behind, datetime.now(UTC) - served)
+        self.clock_skew = max(self.clock_skew, datetime.now(UTC) - served)
 
     def close(self) -> None:
-        """Close every connection, and let every thread end."""
-        self.flight.close()
-        self.session.close()
+        """Close every connection."""
+        self._session.close()
 
 
-def read_body(response: requests.Response, shelf: Shelf, exchange: Exchange) -> Body:
-    """Return the body of a response, unpacked, in memory from the shelf.
+def read_body(response: requests.Response, buffers: BufferPool, deadline: Deadline) -> Body:
+    """Return the whole body of an answer, decompressed.
 
-    Raises TransportError where it is cut off, or not there at the end of the exchange, and
-    FatalAPIError where it is larger than any page can be.
+    Raises:
+        TransportError: It is cut off, or not there before the deadline.
+        RestError: It is larger than any page can be, or compressed in a way that was not asked for.
     """
-    body = Body(shelf)
+    body = Body(buffers)
     try:
-        for piece in unpacked(response):
+        for piece in _pieces(response):
             body.feed(piece)
             if body.size > LARGEST_BODY:
                 msg = f"was answered with more than {LARGEST_BODY >> 20} MiB, which is refused. Ask for smaller pages."
-                raise FatalAPIError(msg)
-            exchange.check()
+                raise RestError(msg)
+            deadline.check()
     except (requests.RequestException, HTTPError, OSError) as error:
-        exchange.check()
-        raise TransportError(_cause(error, exchange.timeout)) from None
+        deadline.check()
+        raise TransportError(_cause(error, deadline.timeout)) from None
     finally:
         response.close()
-    exchange.check()
+    deadline.check()
     return body
 
 
-def read_start(response: requests.Response, size: int, exchange: Exchange | None) -> bytes:
-    """Return the first bytes of the body of a response that is not wanted, whatever comes."""
-    if exchange is not None:
-        exchange.hurry(ERROR_PATIENCE)
-    found = b""
+def read_start(response: requests.Response, size: int, deadline: Deadline) -> bytes:
+    """Return the first bytes of a body that is read for a message only, whatever happens to it."""
+    deadline.hurry(ERROR_PATIENCE)
+    start = b""
     try:
-        for piece in unpacked(response):
-            found += piece[:size]
-            if len(found) >= size:
+        for piece in _pieces(response):
+            start += piece[:size]
+            if len(start) >= size:
                 break
-    except (HTTPError, OSError, TransportError, FatalAPIError):
-        pass  # what has come until then will do
+    except (HTTPError, OSError, RestError):
+        pass  # what has come until then is enough
     finally:
         response.close()
-    return found[:size]
+    return start[:size]
 
 
-def _is_unreachable(error: BaseException) -> bool:
-    """Tell whether no connection came about."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, (NewConnectionError, ProxyError, SSLError))
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """Yield the body piece by piece, decompressed: never more than a piece in memory."""
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in _OTHER_ENCODINGS or "," in encoding:
+        msg = f"was answered in the encoding {encoding[:40]!r}; only {ENCODING} was asked for."
+        raise RestError(msg)
+    return iter(response.raw.stream(PIECE, decode_content=True))
+
+
+def _redirected(request: Request, location: str, response: requests.Response) -> Request:
+    """Return the request that a redirect asks for.
+
+    Raises RestError where it leads to another server, which must not learn the credentials, or would change what is
+    asked for.
+    """
+    try:
+        redirected = request.at(location)
+        # Judged as it will be sent: there are addresses that two readers take for two servers.
+        url = requests.Request("GET", redirected.url).prepare().url or ""
+        same = same_origin(url, request.url)
+        scheme, host, port = origin(url)
+    except (ValueError, requests.RequestException):
+        msg = "redirects to an address that is not valid. Check base_url."
+        raise RestError(msg) from None
+    if not same:
+        msg = f"redirects to another server ({scheme}, {host}, port {port}), which is refused. Check base_url."
+        raise RestError(msg)
+    if request.params and not urlsplit(url).query:
+        msg = f"redirects to {redirected.path} without the request's parameters. Write the path as the API has it."
+        raise RestError(msg)
+    keeps_body = response.status_code in {HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT}
+    if request.method != "GET" and not keeps_body:
+        msg = f"redirects with {response.status_code}, which drops the body. Write the path as the API has it."
+        raise RestError(msg)
+    return redirected
+
+
+def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Sign nothing: without this, requests would look for credentials in the user's .netrc."""
+    return prepared
 
 
 def _cause(error: BaseException, timeout: float) -> str:
-    """Say what went wrong, without the URL that the error's own text quotes, and with it the key."""
-    if isinstance(error, (requests.Timeout, TimeoutError)) or "timed out" in str(error):
+    """Say what went wrong and what to do, without the URL that the error's own text quotes, and with it a key."""
+    if isinstance(error, requests.Timeout | TimeoutError) or "timed out" in str(error):
         return f"no complete answer within {timeout:g} s (request_timeout)"
+    if isinstance(error, InvalidProxyURL | InvalidSchema) and "SOCKS" in str(error):
+        return "the proxy of the environment is a SOCKS proxy; install PySocks to use it"
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    text = _system_text(error)
+    if isinstance(reason, ProxyError) or isinstance(error, requests.exceptions.ProxyError):
+        return f"{text}; check the proxy that the environment names (HTTP_PROXY, HTTPS_PROXY, NO_PROXY)"
+    if isinstance(error, OSError) and "invalid path" in str(error):
+        return "the CA bundle does not exist; check REQUESTS_CA_BUNDLE"
+    if "WRONG_VERSION_NUMBER" in str(error):
+        return "the server does not speak TLS at this address; try http://"
+    return f"{text}; check base_url and the network" if isinstance(reason, NewConnectionError | SSLError) else text
+
+
+def _system_text(error: BaseException) -> str:
+    """Return what the system says of an error, which may be wrapped several times."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.strerror:

@@ -1,93 +1,95 @@
-"""The walk through the pages of one slice: nothing is skipped, whatever moves meanwhile.
-
-Each page is asked for so that it begins with the last record of the page before. If it does, no
-row between the two can have been missed, as long as rows keep their order. If it does not, rows
-came or went, or the server or a cache answered something else than was asked; then the walk
-steps back until a page begins with a record it knows, and goes on from there. A row that came in
-among those already read may be an old one, from further on: the list is read again.
-"""
+"""The walk through the pages of one slice, each named by the one before or by its number."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
-from singer_sdk.exceptions import FatalSyncError
-
-from tap_analytics.rest.endpoint import Paginator, SinglePage
+from tap_analytics.rest import jsonpath
+from tap_analytics.rest.errors import PagingError, StatusError
+from tap_analytics.rest.overlap import ROUND, OffsetWalk
+from tap_analytics.rest.pages import WHOLE_ANSWER, Page
+from tap_analytics.rest.paginators import Auto, Offset, PageNumber, Paginator, Position, SinglePage
+from tap_analytics.rest.pool import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Sequence
-    from datetime import datetime
-
     from msgspec import Raw
 
-    from tap_analytics.rest.pool import Ticket
+Fetch = Callable[[Paginator, Position], Pending[Page]]
+"""Asks for the page of a paginator at a position."""
 
-STEPS_BACK = (1, 32, 1024)
-"""Records to step back, try by try, before the walk starts over from its first page."""
-
-ROUND = 100
-"""Where a single page holds a multiple of this many records, the server may have cut it off there."""
-
-LONGEST_TROUBLE = 5
-"""Pages in a row that may bring nothing new before the walk gives up, and how often it may start over."""
-
-LOOKS = 3
-"""How often a list is read as long as rows come in among those that have been read."""
+PAST_THE_END = frozenset([400, 404, 416, 422])
+"""Statuses with which servers answer for a page after the last one."""
 
 
-class PagingError(FatalSyncError):
-    """The server's pages do not fit together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The records of one response, as the bytes they came in."""
-
-    records: Sequence[Raw]
-    request: str
-    """The request in words, without the key: for messages."""
-    received: datetime
-    first: int = 0
-    """The position in the response of the first of the records."""
-
-    def without_first(self, count: int) -> Page:
-        """Return the page without its first records."""
-        return replace(self, records=self.records[count:], first=self.first + count)
-
-
-class Walk:
+class Walk(Protocol):
     """All pages of one slice, in order, with requests ahead of the reader."""
+
+    def start(self) -> None:
+        """Ask for the first page, if that has not been done."""
+
+    def close(self) -> None:
+        """Give up what was asked for and not read."""
+
+    def pages(self) -> Iterator[Page]:
+        """Yield the pages.
+
+        Raises PagingError where they do not fit together, and what a request raised.
+        """
+
+
+def walk(
+    fetch: Fetch,
+    paginator: Paginator,
+    *,
+    key_of: Callable[[Raw], Hashable] | None,
+    max_in_flight: int,
+    warn: Callable[[str], None],
+) -> Walk:
+    """Return the walk that fits a paginator.
+
+    Args:
+        fetch: Asks for a page.
+        paginator: How the pages follow each other.
+        key_of: Returns what tells a record from the others; None where nothing does.
+        max_in_flight: Requests that may be in flight at once.
+        warn: Is given what may be missing.
+    """
+    if isinstance(paginator, Offset | SinglePage):
+        return OffsetWalk(
+            lambda offset: fetch(paginator, offset), paginator, key_of=key_of, max_in_flight=max_in_flight, warn=warn
+        )
+    return ChainWalk(fetch, paginator, key_of=key_of, max_in_flight=max_in_flight, warn=warn)
+
+
+class ChainWalk:
+    """Pages by links, cursors or numbers."""
 
     def __init__(
         self,
-        ask: Callable[[int], Ticket[Page]],
+        fetch: Fetch,
         paginator: Paginator,
         *,
         key_of: Callable[[Raw], Hashable] | None,
         max_in_flight: int,
         warn: Callable[[str], None],
     ) -> None:
-        self._ask = ask
+        self._fetch = fetch
         self._paginator = paginator
-        self._key_of = key_of or bytes
-        self._keyed = key_of is not None
+        self._key_of = key_of
         self._max_in_flight = max_in_flight
         self._warn = warn
-        self._asked: deque[tuple[int, Ticket[Page]]] = deque()
-        self._before: Page
-        self._ahead = 1
-        self._trouble = 0
-        self._restarts = 0
-        self._came_in: str | None = None
-        """The last request that showed rows among those that had been read."""
+        self._asked: deque[tuple[Position, Pending[Page]]] = deque()
+        self._width = 1
+        self._records = 0
+        self._is_base_guessed = False
 
     def start(self) -> None:
         """Ask for the first page, if that has not been done."""
         if not self._asked:
-            self._look_ahead(self._paginator.offset, 1)
+            self._ask(self._paginator.first)
 
     def close(self) -> None:
         """Give up what was asked for and not read."""
@@ -95,157 +97,124 @@ class Walk:
             self._asked.popleft()[1].abandon()
 
     def pages(self) -> Iterator[Page]:
-        """Yield the pages, each without the records that the pages before have brought.
+        """Yield the pages.
 
-        Raises PagingError where the pages do not fit together, and what a request raised.
+        Raises PagingError where they do not fit together, and what a request raised.
         """
         try:
-            for _ in range(LOOKS if self._keyed else 1):  # without a key, every look would double the rows
-                self._came_in = None
-                yield from self._pages()
-                if self._came_in is None:
-                    return
-            self._warn(
-                f"{self._came_in} showed that rows came in among those that had been read. If one of them was "
-                "moved there from further on, it may be missing until the next run."
-            )
+            self.start()
+            yield from self._pages()
         finally:
             self.close()
 
     def _pages(self) -> Iterator[Page]:
-        offset = self._paginator.offset
-        page = new = self._read(offset)
-        size = len(page.records)
-        full = size >= self._paginator.limit
-        if size == 0 or (isinstance(self._paginator, SinglePage) and not full and size % ROUND):
-            yield page
-            return
-        first: Page | None = page
-        pace = self._paginator.limit
-        while True:
-            self._before = page
-            step = max(len(page.records) - 1, 1)
-            offset += step
-            # Asked for before the page is handed out, so that it is under way meanwhile.
-            self._ahead = min(self._ahead * 2, self._max_in_flight) if len(page.records) >= pace else 1
-            self._look_ahead(offset, step)
-            if new.records:
-                yield new
-            pace = size
-            page = self._read(offset)
-            joined = self._joined(page)
-            if joined is None and not self._brings_new(page):
-                page = self._read(offset)  # a stale or an empty answer is often gone by then
-                joined = self._joined(page)
-            if first is not None and self._is_first_again(page, first, joins=joined is not None):
-                self._judge_repetition(page, full=full)
+        position, pending = self._asked.popleft()
+        page = pending.result()
+        self._records = len(page.records)
+        if isinstance(self._paginator, Auto):
+            self._detect(page)
+            if isinstance(self._paginator, SinglePage):
+                yield page
+                self._judge_single_page(page)
                 return
-            if joined is not None:
-                if not joined.records:
+            page = replace(page, nodes=self._nodes_of(page))
+            position = self._paginator.first
+        self._judge_first(page)
+        seen = {position}
+        while (following := self._paginator.next(position, page)) is not None:
+            if following in seen:
+                msg = f"{page.label}: the answer leads back to a page that has been read. Check the paginator."
+                raise PagingError(msg)
+            self._ask_for(following, page)
+            yield page
+            before, position = page, following
+            seen.add(position)
+            page = self._read(before)
+            if page.records and page.records == before.records:
+                if self._is_end(position, page, first=len(seen) == 2):  # noqa: PLR2004 - the second page
                     return
-                self._trouble = 0
-                new = joined
-            else:
-                offset, page = self._step_back(offset, page)
-                new = self._unknown(page)
-            first = None  # pages are large, and this one is done with
+                page = replace(page, records=[])
+            self._records += len(page.records)
+        yield page
+        self._judge_end(page)
 
-    def _joined(self, page: Page) -> Page | None:
-        """Return what a page adds, if it begins where the page before ended; else None."""
-        before = self._before.records
-        if len(before) == 1:
-            # Pages of one record cannot overlap; only an empty one ends such a walk.
-            return None if page.records and self._begins_known(page) else page
-        if page.records and self._key_of(page.records[0]) == self._key_of(before[-1]):
-            return page.without_first(1)
-        return None
+    def _detect(self, page: Page) -> None:
+        """Go on with the paginator that the first page shows."""
+        assert isinstance(self._paginator, Auto)  # noqa: S101 - for the type checker
+        self._paginator = self._paginator.detect(page)
+        if isinstance(self._paginator, PageNumber):
+            self._is_base_guessed = self._paginator.base_page == 0
 
-    def _is_first_again(self, page: Page, first: Page, *, joins: bool) -> bool:
-        """Tell whether the second page is the first, which comes back from far away too, where no row moved it."""
-        if page.records != first.records or (joins and len(self._known_keys()) == 1):
-            return False  # rows that are all alike go on with themselves
-        return self._read(self._paginator.offset + self._paginator.limit).records == first.records
+    def _nodes_of(self, page: Page) -> dict[str, object]:
+        root = page.nodes.get(WHOLE_ANSWER)
+        found = {path: jsonpath.find(path, root) for path in self._paginator.nodes}
+        return {path: values[0] for path, values in found.items() if values}
 
-    def _step_back(self, offset: int, page: Page) -> tuple[int, Page]:
-        """Return an offset and its page that begins with a known record, or the very first.
+    def _ask(self, position: Position) -> None:
+        self._asked.append((position, self._fetch(self._paginator, position)))
 
-        Raises PagingError where that has been done too often without finding anything new.
+    def _ask_for(self, following: Position, page: Page) -> None:
+        """Have the page at a position in flight, and as many after it as are known."""
+        if self._asked and self._asked[0][0] != following:
+            self.close()
+        if not self._asked:
+            self._ask(following)
+        self._width = min(self._width * 2, self._max_in_flight)
+        for position in self._paginator.ahead(self._asked[-1][0], self._width - len(self._asked), page):
+            self._ask(position)
+
+    def _read(self, before: Page) -> Page:
+        """Return the next page that was asked for; one without records where the server has none so far on."""
+        _, pending = self._asked.popleft()
+        try:
+            return pending.result()
+        except StatusError as error:
+            if error.status in PAST_THE_END and isinstance(self._paginator, PageNumber) and before.records:
+                return replace(before, records=[], nodes={}, label=f"{before.label}, the page after it")
+            raise
+
+    def _is_end(self, position: Position, page: Page, *, first: bool) -> bool:
+        """Tell whether a page that is the one before again is the end of the list.
+
+        Raises PagingError where the server ignores the paginator.
         """
-        self._ahead = 1
-        self._trouble += 1
-        if self._trouble > LONGEST_TROUBLE:
-            raise PagingError(self._sight(page))
-        if self._brings_new(page):
-            self._trouble = 0 if self._keyed else self._trouble
-            self._came_in = page.request
-            return offset, page
-        start = self._paginator.offset
-        for step in STEPS_BACK:
-            if offset - step <= start:
-                break
-            page = self._read(offset - step)
-            if self._begins_known(page):
-                return offset - step, page
-        return start, self._restart(start)
+        paginator = self._paginator
+        if isinstance(paginator, PageNumber):
+            if first and self._is_base_guessed:
+                self._paginator = replace(paginator, base_page=1)
+                self._is_base_guessed = False
+                return False
+            # A server may answer with its last page for ever; a cache does so once.
+            again = [self._fetch(paginator, at).result() for at in (position, int(str(position)) + 1)]
+            if not first and all(one.records == page.records for one in again):
+                return True
+        msg = (
+            f"{page.label} was answered with the page before again: the server ignores the paginator. "
+            "Check its parameters, or declare single_page if this is everything."
+        )
+        raise PagingError(msg)
 
-    def _restart(self, start: int) -> Page:
-        """Return the first page anew, once two answers agree on where it begins: nothing joins it to another."""
-        page = self._read(start)
-        self._restarts += 1
-        if self._restarts > LONGEST_TROUBLE:
-            raise PagingError(self._sight(page))
-        for _ in range(LONGEST_TROUBLE):
-            before, page = page, self._read(start)
-            if page.records and before.records and self._key_of(page.records[0]) == self._key_of(before.records[0]):
-                return page
-        raise PagingError(self._sight(page))
-
-    def _begins_known(self, page: Page) -> bool:
-        return bool(page.records) and self._key_of(page.records[0]) in self._known_keys()
-
-    def _brings_new(self, page: Page) -> bool:
-        return self._begins_known(page) and bool(self._unknown(page).records)
-
-    def _unknown(self, page: Page) -> Page:
-        """Return the page without the records of the page before; without a key nobody can tell."""
-        if not self._keyed:
-            return page
-        known = self._known_keys()
-        new = [record for record in page.records if self._key_of(record) not in known]
-        return replace(page, records=new, first=page.first + len(page.records) - len(new))
-
-    def _known_keys(self) -> set[Hashable]:
-        return {self._key_of(record) for record in self._before.records}
-
-    def _judge_repetition(self, page: Page, *, full: bool) -> None:
-        """Warn that the server does not page, or raise where that may hide records."""
-        told = f"{page.request} was answered with the first page again"
-        if full:
-            msg = f"{told}, and that page is full: the server ignores the offset, so records would be missed."
+    def _judge_first(self, page: Page) -> None:
+        """Raise PagingError where the first page should name the next one and has no place for it."""
+        missing = self._paginator.missing(page)
+        if not missing or not page.records:
+            return
+        evidence, size = page.evidence, len(page.records)
+        if evidence.next or (evidence.total or 0) > size or size % ROUND == 0:
+            announced = f"; {evidence.next!r} announces more" if evidence.next else ""
+            msg = f"{page.label}: the answer has no {missing}, with {size} records{announced}. Check the paginator."
             raise PagingError(msg)
-        self._warn(
-            f"{told}. The server does not seem to page; its {len(page.records)} records, "
-            "fewer than the limit, are taken as all there are.",
-        )
 
-    def _sight(self, page: Page) -> str:
-        return (
-            f"{page.request} was answered with {len(page.records)} records that do not continue the page "
-            f"before, {LONGEST_TROUBLE} times in a row: the server limits or ignores the offset, or rows "
-            "move too fast. Nothing can be read past this point without missing records."
-        )
+    def _judge_single_page(self, page: Page) -> None:
+        size = len(page.records)
+        if size and size % ROUND == 0:
+            self._warn(
+                f"{page.label}: no pagination was detected, and the answer holds {size} records, a round number. "
+                "If there are more, declare a paginator."
+            )
 
-    def _read(self, offset: int) -> Page:
-        """Return the page at an offset, asked for before or now."""
-        if not self._asked or self._asked[0][0] != offset:
-            self.close()
-            self._asked.append((offset, self._ask(offset)))
-        return self._asked.popleft()[1].result()
-
-    def _look_ahead(self, offset: int, step: int) -> None:
-        """Ask for the pages at an offset and beyond, unless they have been asked for."""
-        wanted = [offset + step * n for n in range(self._ahead)]
-        if [asked for asked, _ in self._asked] != wanted[: len(self._asked)]:
-            self.close()
-        for n in wanted[len(self._asked) :]:
-            self._asked.append((n, self._ask(n)))
+    def _judge_end(self, page: Page) -> None:
+        """Warn where the server announced another number of records than were read."""
+        total = page.evidence.total
+        if total is not None and total > self._records:
+            self._warn(f"{page.label}: the API announces {total:,} records; {self._records:,} were read.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import decimal
-import re
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import reduce
@@ -14,7 +13,6 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 from singer_sdk.exceptions import DataError
 
-from tap_analytics.rest.body import Body, UnreadableBodyError
 from tap_analytics.singer.conform import Conformer, ConformError, is_judged_by_shape
 from tap_analytics.singer.output import encoder as _encoder
 
@@ -37,12 +35,6 @@ _CHECKS: Mapping[str, Any] = {
     "object": dict[str, Raw],
     "null": None,
 }
-
-_ESCAPES = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
-    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"  # half of one
-    rb"|\\."
-)
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _exactly = msgspec.json.Decoder(dict[str, Any], float_hook=decimal.Decimal)
@@ -86,14 +78,6 @@ def _struct(types: Mapping[str, Any], *, closed: bool = False) -> type[msgspec.S
     )
 
 
-def _with_whole_characters(text: bytes) -> bytes:
-    """Return JSON with U+FFFD for each half of a surrogate pair that stands alone.
-
-    RFC 8259 (8.2) allows such halves, which are no text; they come from text that was cut within a character.
-    """
-    return _ESCAPES.sub(lambda match: rb"\ufffd" if match[1] else match[0], text)
-
-
 def _speakable(name: str) -> bool:
     """Tell whether a struct can have a field of this name."""
     return name.isprintable() and '"' not in name and "\\" not in name
@@ -101,65 +85,6 @@ def _speakable(name: str) -> bool:
 
 class RecordError(DataError):
     """A good answer does not hold what was asked for."""
-
-
-class Selector:
-    """Finds the records in a response: the data selector, compiled.
-
-    `$` is the root, `data` or a dotted path the node that holds them. A list gives its items,
-    an object is one record, null is none.
-    """
-
-    def __init__(self, path: str, warn: Callable[[str], None]) -> None:
-        self._path = path
-        self._warn = warn
-        self._has_warned = False
-        node: Any = list[Raw] | dict[str, Raw] | None
-        for name in reversed([] if path == "$" else path.removeprefix("$.").split(".")):
-            node = msgspec.defstruct("Node", [("node", node)], rename={"node": name})
-        self._depth = 0 if path == "$" else path.removeprefix("$.").count(".") + 1
-        self._decoder = msgspec.json.Decoder(node)
-
-    def records(self, body: Body) -> list[Raw]:
-        """Return the records of a response body, each as the bytes it came in.
-
-        Raises UnreadableBodyError where the body is no JSON, and RecordError where the JSON
-        does not have the node.
-        """
-        text = body.text()
-        try:
-            node = self._decode(text, body)
-        except msgspec.ValidationError as error:
-            msg = f"nothing at the data selector {self._path!r} ({error})"
-            raise RecordError(msg) from None
-        except msgspec.DecodeError as error:
-            msg = f"are no JSON ({error})"
-            raise UnreadableBodyError(msg) from None
-        except RecursionError:
-            msg = "it is nested too deeply"
-            raise RecordError(msg) from None
-        for _ in range(self._depth):
-            node = node.node
-        if node is None:
-            return []
-        return node if isinstance(node, list) else [Raw(_encoder.encode(node))]
-
-    def _decode(self, text: memoryview | bytes, body: Body) -> Any:  # noqa: ANN401 - a struct made here, or a node
-        try:
-            if body.has_line_breaks:
-                # A record must fit a line; this leaves every number and string as it is.
-                text = msgspec.json.format(bytes(text), indent=-1)
-            return self._decoder.decode(text)
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            whole = _with_whole_characters(bytes(text))
-            if whole == text:
-                raise
-        if not self._has_warned:
-            self._has_warned = True
-            self._warn("The API sends halves of characters; U+FFFD is written in their place. This is said once.")
-        return self._decode(whole, body)
 
 
 def decode_exactly(record: Raw) -> dict[str, Any]:

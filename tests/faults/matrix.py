@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.singer import Run, Started, exact
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ def both(row: Row) -> list[Run]:
             sandbox.misbehave(*row.faults)
             if row.prepare:
                 row.prepare(sandbox)
-            config = settings(sandbox, auth_location=location, resources=[HEALTHY, row.stream]) | dict(row.config)
+            config = settings(
+                sandbox, auth_location=location, resources=[shipped(HEALTHY), shipped(row.stream)]
+            ) | dict(row.config)
             runs.append((sandbox, Started(config)))
         ended = [(started.finish(), sandbox) for sandbox, started in runs]
         return [verify(row, run, sandbox) for run, sandbox in ended]

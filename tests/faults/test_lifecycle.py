@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.faults.matrix import PATH, SMALL
 from tests.singer import COLD, Started, check_messages, run_tap
 
@@ -56,7 +56,7 @@ def test_a_signal_ends_the_run_soon(
 ) -> None:
     assert busy
     sandbox.misbehave(*faults)
-    started = Started(settings(sandbox, resources=["labels", "workers"], **config))
+    started = Started(settings(sandbox, resources=[shipped("labels"), shipped("workers")], **config))
     until(lambda: any(request.path == PATH for request in sandbox.requests))
     time.sleep(0.1)
     began = time.monotonic()
@@ -114,7 +114,7 @@ def full() -> Iterator[Sandbox]:
 def test_a_target_that_does_not_read_delays_no_end_and_finds_whole_lines(
     full: Sandbox, tmp_path: Path, number: signal.Signals
 ) -> None:
-    tap = Piped(settings(full, resources=["registrations_initial"]), tmp_path)
+    tap = Piped(settings(full, resources=[shipped("registrations_initial")]), tmp_path)
     until(lambda: full.requests)
     time.sleep(0.5)
     began = time.monotonic()
@@ -132,7 +132,7 @@ def test_a_target_that_does_not_read_delays_no_end_and_finds_whole_lines(
 def test_a_target_that_does_not_read_a_very_long_line_delays_no_end(full: Sandbox, tmp_path: Path) -> None:
     full.world.clear("workers")
     full.world.put("workers", b'{"id":"1","notes":"' + b"x" * 1_000_000 + b'"}')
-    tap = Piped(settings(full, resources=["workers"]), tmp_path)
+    tap = Piped(settings(full, resources=[shipped("workers")]), tmp_path)
     until(lambda: full.requests)
     time.sleep(0.5)
     began = time.monotonic()
@@ -145,7 +145,7 @@ def test_a_target_that_does_not_read_a_very_long_line_delays_no_end(full: Sandbo
 def test_a_very_long_line_is_finished_for_a_target_that_reads(full: Sandbox, tmp_path: Path) -> None:
     full.world.clear("workers")
     full.world.put("workers", b'{"id":"1","notes":"' + b"x" * 1_000_000 + b'"}')
-    tap = Piped(settings(full, resources=["workers"]), tmp_path)
+    tap = Piped(settings(full, resources=[shipped("workers")]), tmp_path)
     until(lambda: full.requests)
     time.sleep(0.3)
     tap.process.send_signal(signal.SIGTERM)
@@ -157,7 +157,7 @@ def test_a_very_long_line_is_finished_for_a_target_that_reads(full: Sandbox, tmp
 
 
 def test_a_slow_target_gets_all(full: Sandbox, tmp_path: Path) -> None:
-    tap = Piped(settings(full, resources=["registrations_initial"]), tmp_path)
+    tap = Piped(settings(full, resources=[shipped("registrations_initial")]), tmp_path)
     data = bytearray()
     while piece := os.read(tap.output.fileno(), 30_000):
         data += piece
@@ -186,7 +186,7 @@ def test_a_target_that_is_gone_ends_the_run_quietly(full: Sandbox, tmp_path: Pat
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")  # noqa: PTH110
 def test_no_room_for_the_output_is_said(full: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(settings(full, resources=["workers"])), encoding="utf-8")
+    path.write_text(json.dumps(settings(full, resources=[shipped("workers")])), encoding="utf-8")
     with open("/dev/full", "wb") as device:  # noqa: PTH123
         found = subprocess.run(
             [*COLD, "--config", str(path)], stdout=device, stderr=subprocess.PIPE, check=False, text=True
@@ -229,7 +229,7 @@ def test_killed_at_any_moment_and_resumed_nothing_is_missing(in_flight: int) -> 
     with Sandbox(**{**SMALL, "registrations": 400}, page_cap=30, latency=0.004) as sandbox:
         config = settings(
             sandbox,
-            resources=["registrations_initial", "registrations_incremental"],
+            resources=[shipped("registrations_initial"), shipped("registrations_incremental")],
             max_in_flight=in_flight,
             start_date="2026-05-10",
             window_days=3,
@@ -254,7 +254,11 @@ def test_killed_at_any_moment_and_resumed_nothing_is_missing(in_flight: int) -> 
 def test_what_a_kill_costs_is_one_window() -> None:
     with Sandbox(**{**SMALL, "registrations": 400}, page_cap=1000) as sandbox:
         config = settings(
-            sandbox, resources=["registrations_initial"], max_in_flight=1, start_date="2026-05-12", window_days=4
+            sandbox,
+            resources=[shipped("registrations_initial")],
+            max_in_flight=1,
+            start_date="2026-05-12",
+            window_days=4,
         )
         sandbox.misbehave(Fault("silence", "*/registrations", after=8, times=None))
         started = Started(config)
@@ -282,7 +286,7 @@ def test_a_signal_leaves_a_state_that_says_no_more_than_what_came(
         config = settings(
             sandbox,
             auth_location=auth_location,
-            resources=["registrations_initial"],
+            resources=[shipped("registrations_initial")],
             start_date="2026-05-10",
             window_days=2,
         )

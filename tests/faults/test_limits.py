@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from tap_analytics.rest.deadline import LARGEST_BODY
-from tests.conftest import settings
+from tap_analytics.rest.transport import LARGEST_BODY
+from tests.conftest import settings, shipped
 from tests.faults.matrix import PATH, SMALL
 from tests.faults.raw import Raw, answer, head
 from tests.singer import Run, Started, run_tap
@@ -35,9 +35,9 @@ def peak(config: dict[str, Any]) -> tuple[Run, int]:
 @pytest.mark.slow
 def test_a_hostile_gzip_body_is_refused_in_bounded_memory() -> None:
     with Sandbox(**SMALL) as sandbox:
-        _, usual = peak(settings(sandbox, resources=["workers"]))
+        _, usual = peak(settings(sandbox, resources=[shipped("workers")]))
         sandbox.misbehave(Fault("gzip_bomb", PATH, times=None, size=8 * LARGEST_BODY))
-        run, most = peak(settings(sandbox, resources=["labels", "workers"]))
+        run, most = peak(settings(sandbox, resources=[shipped("labels"), shipped("workers")]))
     assert run.returncode == 1
     assert run.said("Failed: workers: GET", f"more than {LARGEST_BODY >> 20} MiB, which is refused")
     assert most - usual < 2 * LARGEST_BODY
@@ -50,7 +50,7 @@ def test_a_hostile_gzip_error_is_not_unpacked() -> None:
     packed = b"".join([packer.compress(b"x" * 10_000_000) for _ in range(100)]) + packer.flush()
     script = answer(head("404 Not Found", "Content-Encoding: gzip", f"Content-Length: {len(packed)}"), packed)
     with Raw(script) as server:
-        run, most = peak({"base_url": server.url, "api_key": "k-e-y", "resources": ["workers"]})
+        run, most = peak({"base_url": server.url, "api_key": "k-e-y", "resources": [shipped("workers")]})
     assert run.returncode == 1
     assert run.said("Failed: workers", "404 Not Found")
     assert len(run.stderr) < 20_000
@@ -71,7 +71,7 @@ PACKED = {
 @pytest.mark.parametrize("name", ["gzip", "x-gzip", "GZIP"])
 def test_gzip_is_unpacked(packed: bytes, name: str) -> None:
     with Raw(answer(head("200 OK", f"Content-Encoding: {name}", f"Content-Length: {len(packed)}"), packed)) as server:
-        run = run_tap({"base_url": server.url, "api_key": "k-e-y", "resources": ["workers"]})
+        run = run_tap({"base_url": server.url, "api_key": "k-e-y", "resources": [shipped("workers")]})
     assert run.returncode == 0, run.stderr
     assert run.records["workers"] == [{"id": "1"}]
 
@@ -90,7 +90,7 @@ CUT = {
 @pytest.mark.parametrize("packed", CUT.values(), ids=CUT)
 def test_gzip_that_is_not_whole_is_tried_again(packed: bytes) -> None:
     with Raw(answer(head("200 OK", "Content-Encoding: gzip", f"Content-Length: {len(packed)}"), packed)) as server:
-        config = {"base_url": server.url, "api_key": "k-e-y", "resources": ["workers"], "backoff_factor": 0}
+        config = {"base_url": server.url, "api_key": "k-e-y", "resources": [shipped("workers")], "backoff_factor": 0}
         run = run_tap(config | {"max_retries": 1})
         assert len(server.asked) == 2
     assert run.returncode == 1
@@ -100,7 +100,7 @@ def test_gzip_that_is_not_whole_is_tried_again(packed: bytes) -> None:
 
 def test_an_encoding_that_was_not_asked_for_is_said() -> None:
     with Raw(answer(head("200 OK", "Content-Encoding: br", f"Content-Length: {len(BODY)}"), BODY)) as server:
-        run = run_tap({"base_url": server.url, "api_key": "k-e-y", "resources": ["workers"]})
+        run = run_tap({"base_url": server.url, "api_key": "k-e-y", "resources": [shipped("workers")]})
         assert "Accept-Encoding: gzip\r\n" in server.asked[0]
     assert run.returncode == 1
     assert run.said("Failed: workers", "'br'", "only gzip was asked for")

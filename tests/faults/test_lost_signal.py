@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.faults.matrix import PATH, SMALL
 from tests.faults.test_lifecycle import CODES, SOON, until
 
@@ -77,7 +77,7 @@ def test_while_it_waits_for_a_silent_server(sandbox: Sandbox, tmp_path: Path, nu
     sandbox.misbehave(Fault("silence", PATH, times=None))
     log = tmp_path / "log"
     with log.open("wb") as stderr:
-        tap = Deaf(settings(sandbox, resources=["workers"]), tmp_path, stderr=stderr)
+        tap = Deaf(settings(sandbox, resources=[shipped("workers")]), tmp_path, stderr=stderr)
     until(lambda: sandbox.requests)
     time.sleep(0.3)
     tap.ends_soon(number)
@@ -87,7 +87,7 @@ def test_while_it_waits_for_a_silent_server(sandbox: Sandbox, tmp_path: Path, nu
 def test_while_the_connection_test_waits(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.misbehave(Fault("silence", PATH, times=None))
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(settings(sandbox, resources=["workers"])), encoding="utf-8")
+    path.write_text(json.dumps(settings(sandbox, resources=[shipped("workers")])), encoding="utf-8")
     command = [sys.executable, "-c", SCRIPT, "--config", str(path), "--test"]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=log)
@@ -100,7 +100,7 @@ def test_while_the_connection_test_waits(sandbox: Sandbox, tmp_path: Path) -> No
 
 def test_while_it_waits_for_a_target(tmp_path: Path, unread: int, number: signal.Signals) -> None:
     with Sandbox(**{**SMALL, "registrations": 3000}) as sandbox, (tmp_path / "log").open("wb") as log:
-        config = settings(sandbox, resources=["registrations_initial"])
+        config = settings(sandbox, resources=[shipped("registrations_initial")])
         tap = Deaf(config, tmp_path, stdout=unread, stderr=log)
         until(lambda: sandbox.requests)
         time.sleep(1)
@@ -112,7 +112,7 @@ def test_while_it_waits_for_who_reads_its_log(
     sandbox: Sandbox, tmp_path: Path, unread: int, number: signal.Signals
 ) -> None:
     sandbox.misbehave(Fault("status", PATH, times=None, status=503))
-    config = settings(sandbox, resources=["workers"], max_retries=10_000)
+    config = settings(sandbox, resources=[shipped("workers")], max_retries=10_000)
     tap = Deaf(config, tmp_path, stderr=unread)
     until(lambda: len(sandbox.requests) > 3)
     time.sleep(1)

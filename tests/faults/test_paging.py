@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.faults.matrix import Row, both, params
 from tests.singer import run_tap
 
@@ -109,7 +109,7 @@ def moved(seed: int, *, deletions: int, insertions: int, in_flight: int, cap: in
 
         sandbox.on_request(move)
         sandbox.misbehave(Fault("cap", PATH, times=None, limit=cap))
-        config = settings(sandbox, resources=[STREAM], max_in_flight=in_flight, window_days=366)
+        config = settings(sandbox, resources=[shipped(STREAM)], max_in_flight=in_flight, window_days=366)
         run = run_tap(config)
     return stay, keys(run.records.get(STREAM, [])), run.returncode
 

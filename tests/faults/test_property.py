@@ -12,7 +12,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.singer import Started, exact
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def test_what_came_out_is_what_the_server_had(  # noqa: PLR0913, PLR0917 - so ma
             sandbox.misbehave(lie)
         span = {"start_date": "2026-05-15", "window_days": windows} if windows else {}
         config = settings(
-            sandbox, auth_location=location, resources=[STREAM], max_in_flight=in_flight, max_retries=1, **span
+            sandbox, auth_location=location, resources=[shipped(STREAM)], max_in_flight=in_flight, max_retries=1, **span
         )
         came: dict[str, object] = {}
         state: Any = None

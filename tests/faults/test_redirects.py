@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.faults.matrix import PATH, SMALL, Row, both, params
 from tests.faults.raw import Raw, answer, head
 from tests.singer import run_tap
@@ -58,7 +58,7 @@ def test_nothing_of_ours_reaches_another_server(location: str, auth_location: Li
         host = other.url.removeprefix("http://")
         own, port = (url.rpartition(":")[2] for url in (sandbox.url, other.url))
         sandbox.misbehave(*redirect(location.format(host=host, port=port, own=own), None))
-        run = run_tap(settings(sandbox, auth_location=auth_location, resources=["labels", "workers"]))
+        run = run_tap(settings(sandbox, auth_location=auth_location, resources=[shipped("labels"), shipped("workers")]))
         assert run.returncode == 1
         assert run.said("Failed: workers: GET", "redirects to another server", "which is refused. Check base_url.")
         assert "://" not in "".join(run.problems)
@@ -70,7 +70,7 @@ def test_nothing_of_ours_reaches_another_server(location: str, auth_location: Li
 def test_the_key_is_sent_once_where_the_redirect_repeats_it() -> None:
     with Sandbox(**SMALL, auth_location="query") as sandbox:
         sandbox.misbehave(*redirect(f"{PATH}?api_key={sandbox.api_key}&x=1"))
-        run = run_tap(settings(sandbox, auth_location="query", resources=["workers"]))
+        run = run_tap(settings(sandbox, auth_location="query", resources=[shipped("workers")]))
         assert run.returncode == 0, run.stderr
         assert sandbox.requests[-1].params == {"api_key": sandbox.api_key, "x": "1"}
 
@@ -79,6 +79,6 @@ def test_the_body_of_a_redirect_is_not_read() -> None:
     endless = [b"x" * 65_536] * 20_000
     script = answer(head("302 Found", "Location: http://127.0.0.1:1/"), *endless)
     with Raw(script) as server:
-        run = run_tap({"base_url": server.url, "api_key": "k-e-y", "resources": ["workers"]}, timeout=5)
+        run = run_tap({"base_url": server.url, "api_key": "k-e-y", "resources": [shipped("workers")]}, timeout=5)
     assert run.returncode == 1
     assert run.said("redirects to another server")

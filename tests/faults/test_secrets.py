@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from tap_analytics.rest.transport import Connection
-from tests.conftest import settings
+from tap_analytics.rest.auth import ApiKeyAuth
+from tap_analytics.rest.secrets import Secrets
+from tests.conftest import settings, shipped
 from tests.faults.matrix import PATH, SMALL
 from tests.faults.raw import Raw, answer, head
 from tests.singer import PREFIX, assert_secret, run_tap
@@ -42,7 +43,7 @@ TROUBLE = {
 
 def _loud(sandbox: Sandbox, location: str, **others: object) -> dict[str, Any]:
     return settings(
-        sandbox, auth_location=location, resources=["workers"], max_retries=1, request_timeout=0.5, **others
+        sandbox, auth_location=location, resources=[shipped("workers")], max_retries=1, request_timeout=0.5, **others
     )
 
 
@@ -100,27 +101,30 @@ def test_a_server_that_garbles_its_answer_cannot_have_the_key_quoted() -> None:
         answer(head("429 Slow", f"Retry-After: {key}", f"Content-Length: {len(echo)}"), echo),
     ):
         with Raw(script) as server:
-            config = {"base_url": server.url, "api_key": key, "resources": ["workers"]}
+            config = {"base_url": server.url, "api_key": key, "resources": [shipped("workers")]}
             run = run_tap(config | {"backoff_factor": 0, "max_retries": 1}, env=DEBUG)
             assert run.returncode == 1
 
 
 @pytest.mark.parametrize("before", range(280, 310))
 def test_a_key_that_is_cut_off_is_not_shown_in_part(before: int) -> None:
-    connection = Connection({"api_key": "0123456789abcdefghij"})
+    secrets = Secrets()
+    secrets.add("0123456789abcdefghij")
     for cut in range(1, 21):
         body = b"x" * before + b"0123456789abcdefghij"[:cut]
-        assert "0" not in connection.key.excerpt(body, 300)
-    assert "0" not in connection.key.excerpt(b"0123456789abcdefghij" * 59 + b"0123456789abcde", 300)
+        assert "0" not in secrets.excerpt(body, 300, cut=True)
+    assert "0" not in secrets.excerpt(b"0123456789abcdefghij" * 59 + b"0123456789abcde", 300, cut=True)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", " ", "\t"])
 def test_white_space_around_a_key_is_taken_off_and_said(end: str, auth_location: Literal["header", "query"]) -> None:
     with Sandbox(**SMALL, auth_location=auth_location) as sandbox:
-        config = settings(sandbox, auth_location=auth_location, resources=["workers"], api_key=sandbox.api_key + end)
+        config = settings(
+            sandbox, auth_location=auth_location, resources=[shipped("workers")], api_key=sandbox.api_key + end
+        )
         run = run_tap(config)
         assert run.returncode == 0, run.stderr
-        assert run.said("WARNING", "api_key: white space around it was taken off")
+        assert run.said("WARNING", "api_key: white space around it was removed")
         del config["api_key"]
         run = run_tap(config, args=["--config=ENV"], env={PREFIX + "API_KEY": end + sandbox.api_key + end})
         assert run.returncode == 0, run.stderr
@@ -179,6 +183,7 @@ def test_an_unforeseen_error_shows_no_key_in_its_traceback(auth_location: Litera
 
 def test_what_holds_the_key_does_not_show_it() -> None:
     key = HEADER_KEYS[0]
-    connection = Connection({"api_key": key, "auth_location": "query"})
-    shown = f"{connection!r} {connection.key!r} {connection.authenticator!r} {connection.session!r}"
+    auth = ApiKeyAuth(api_key=key, location="query")
+    secrets = Secrets()
+    shown = f"{auth!r} {auth.signer(secrets.add)!r} {secrets!r}"
     assert_secret(key, shown=shown)

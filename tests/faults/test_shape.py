@@ -10,7 +10,7 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from tap_analytics.singer.output import encoder
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.faults.matrix import PATH, Row, both, params
 from tests.singer import exact, run_tap
 
@@ -119,7 +119,7 @@ def test_a_value_of_another_type_is_said_once_and_breaks_nothing(  # noqa: PLR09
     sound = [json.dumps({"id": f"w{n}", "name": f"worker {n}"}).encode() for n in range(150)]
     only(*sound[:70], record.encode(), *sound[70:], record.encode())(sandbox)
     sandbox.world.insert("workers", 3, record.encode())
-    run = run_tap(config | {"resources": ["workers"]})
+    run = run_tap(config | {"resources": [shipped("workers")]})
     assert run.returncode == 0, run.stderr
     (warning,) = run.problems
     assert f"workers: The API sends {came} in {field}" in warning
@@ -189,7 +189,7 @@ def test_records_are_valid_under_a_declared_schema_or_refused(
 def test_new_fields_are_named_once(sandbox: Sandbox, config: dict[str, Any]) -> None:
     for n in range(300):
         sandbox.world.put("workers", json.dumps({"id": f"n{n}", "colour": "green", "shoeSize": 44}).encode())
-    run = run_tap(config | {"resources": ["workers"]})
+    run = run_tap(config | {"resources": [shipped("workers")]})
     assert run.returncode == 0
     (warning,) = run.problems
     assert "workers: " in warning
@@ -199,6 +199,6 @@ def test_new_fields_are_named_once(sandbox: Sandbox, config: dict[str, Any]) -> 
 @pytest.mark.slow
 def test_a_page_of_50_mb(sandbox: Sandbox, config: dict[str, Any]) -> None:
     only(*(b'{"id":"%d","notes":"' % n + b"x" * 5_000 + b'"}' for n in range(10_000)))(sandbox)
-    run = run_tap(config | {"resources": ["workers"]})
+    run = run_tap(config | {"resources": [shipped("workers")]})
     assert run.returncode == 0, run.stderr
     assert [record["id"] for record in run.records["workers"]] == [str(n) for n in range(10_000)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.faults.matrix import PATH, SMALL, Row, both, params
 from tests.faults.raw import Raw, answer, head
 from tests.singer import Started, run_tap
@@ -143,7 +143,7 @@ def test_retry_after(form: str, value: str, least: float, most: float) -> None:
     assert form
     with Sandbox(**SMALL) as sandbox:
         sandbox.misbehave(*status(429, 1, headers={"Retry-After": value}))
-        run = run_tap(settings(sandbox, resources=["workers"]))
+        run = run_tap(settings(sandbox, resources=[shipped("workers")]))
         assert run.returncode == 0, run.stderr
         (gap,) = gaps(sandbox.requests)
         assert least <= gap < most
@@ -155,7 +155,7 @@ def test_retry_after_as_a_date_is_meant_by_the_clock_of_the_server(ahead: timede
         date, until = (datetime.now(UTC) + ahead + timedelta(seconds=seconds) for seconds in (0, 2))
         headers = {"Date": format_datetime(date, usegmt=True), "Retry-After": format_datetime(until, usegmt=True)}
         sandbox.misbehave(*status(503, 1, headers=headers))
-        run = run_tap(settings(sandbox, resources=["workers"]))
+        run = run_tap(settings(sandbox, resources=[shipped("workers")]))
         assert run.returncode == 0, run.stderr
         (gap,) = gaps(sandbox.requests)
         assert 0 < gap < 4
@@ -168,7 +168,7 @@ ABSURD = ["31536000", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "1e300"]
 def test_an_absurd_retry_after_is_capped_and_said(value: str) -> None:
     with Sandbox(**SMALL) as sandbox:
         sandbox.misbehave(*status(429, 1, headers={"Retry-After": value}))
-        started = Started(settings(sandbox, resources=["workers"]))
+        started = Started(settings(sandbox, resources=[shipped("workers")]))
         deadline = time.monotonic() + 10
         while "Try 2 of 4" not in started.log and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -184,7 +184,7 @@ def test_too_many_requests_slow_all_that_are_in_flight() -> None:
     with Sandbox(**{**SMALL, "registrations": 600}, page_cap=20, latency=0.01) as sandbox:
         fault = Fault("status", "*/registrations", after=4, status=429, headers={"Retry-After": "1"})
         sandbox.misbehave(fault)
-        run = run_tap(settings(sandbox, resources=["registrations_initial"]))
+        run = run_tap(settings(sandbox, resources=[shipped("registrations_initial")]))
         assert run.returncode == 0, run.stderr
         (refused,) = [request for request in sandbox.requests if request.status == 429]
         after = [request.time - refused.time for request in sandbox.requests if request.time > refused.time]
@@ -196,7 +196,7 @@ def test_too_many_requests_slow_all_that_are_in_flight() -> None:
 def test_a_big_error_makes_little_log() -> None:
     with Sandbox(**SMALL) as sandbox:
         sandbox.misbehave(Fault("big_error", times=None))
-        run = run_tap(settings(sandbox, resources=["workers"]), env={"TAP_ANALYTICS_LOGLEVEL": "DEBUG"})
+        run = run_tap(settings(sandbox, resources=[shipped("workers")]), env={"TAP_ANALYTICS_LOGLEVEL": "DEBUG"})
         assert run.returncode == 1
         assert run.said("Failed: workers", "500", "stack trace")
         assert len(run.stderr) < 20_000
@@ -206,7 +206,7 @@ def test_the_body_of_an_error_is_not_waited_for() -> None:
     script = answer(head("404 Not Found", "Content-Length: 1000"), b"no such", hold=30)
     with Raw(script) as server:
         began = time.monotonic()
-        run = run_tap({"base_url": server.url, "api_key": "k-e-y", "resources": ["workers"]})
+        run = run_tap({"base_url": server.url, "api_key": "k-e-y", "resources": [shipped("workers")]})
         assert time.monotonic() - began < 10
     assert run.returncode == 1
     assert run.said("Failed: workers", "404 Not Found: no such")
@@ -216,7 +216,7 @@ def test_all_of_a_request_has_one_deadline() -> None:
     dripping = answer(*[bytes([byte]) for byte in head("200 OK", "X-Slow: " + "x" * 400)], pause=0.05)
     with Raw(dripping) as server:
         began = time.monotonic()
-        config = {"base_url": server.url, "api_key": "k-e-y", "resources": ["workers"]}
+        config = {"base_url": server.url, "api_key": "k-e-y", "resources": [shipped("workers")]}
         run = run_tap(config | {"request_timeout": 0.5, "max_retries": 1, "backoff_factor": 0})
         assert time.monotonic() - began < 5
         assert len(server.asked) == 2

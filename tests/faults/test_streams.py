@@ -12,7 +12,7 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from tap_analytics.tap import SHIPPED
-from tests.conftest import settings
+from tests.conftest import settings, shipped
 from tests.faults.matrix import PATH, SMALL
 from tests.singer import run_tap
 
@@ -93,7 +93,7 @@ def test_a_server_that_comes_back_is_read() -> None:
     with Sandbox(**SMALL) as sandbox:
         sandbox.stop()
         threading.Timer(0.3, sandbox.start).start()
-        run = run_tap(settings(sandbox, resources=["workers"], backoff_factor=0.25))
+        run = run_tap(settings(sandbox, resources=[shipped("workers")], backoff_factor=0.25))
         assert run.returncode == 0, run.stderr
         assert run.said(
             "workers: GET /v1/master/workers failed: Connection refused; check base_url and the network. Try 2 of 4"
@@ -111,7 +111,7 @@ def test_a_server_that_takes_no_connection_is_given_up_in_time() -> None:
             one.connect_ex(listener.getsockname())
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         began = time.monotonic()
-        config = {"base_url": url, "api_key": "k-e-y", "resources": ["workers"], "backoff_factor": 0}
+        config = {"base_url": url, "api_key": "k-e-y", "resources": [shipped("workers")], "backoff_factor": 0}
         run = run_tap(config | {"request_timeout": 0.4, "max_retries": 1})
         assert time.monotonic() - began < 4
         for one in full:
@@ -130,7 +130,7 @@ def test_a_name_that_is_not_known_is_said() -> None:
 def test_an_error_that_nobody_foresaw_stops_one_stream_and_hides_the_key(sandbox: Sandbox) -> None:
     maps = {"workers": {"name": "record['name'] + 1 / (len(record['id']) - len(record['id']))"}}
     run = run_tap(
-        settings(sandbox, resources=["labels", "workers", "varieties"], stream_maps=maps),
+        settings(sandbox, resources=[shipped("labels"), shipped("workers"), shipped("varieties")], stream_maps=maps),
         env={"TAP_ANALYTICS_LOGLEVEL": "DEBUG"},
     )
     assert run.returncode == 1
@@ -153,7 +153,7 @@ def test_an_error_that_nobody_foresaw_stops_one_stream_and_hides_the_key(sandbox
     ids=str,
 )
 def test_a_wrong_stream_map_is_said_in_one_line(sandbox: Sandbox, maps: object) -> None:
-    run = run_tap(settings(sandbox, resources=["workers"], stream_maps=maps))
+    run = run_tap(settings(sandbox, resources=[shipped("workers")], stream_maps=maps))
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
     assert run.problems or "Error: " in run.stderr

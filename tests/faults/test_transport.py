@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault
+from tests.conftest import shipped
 from tests.faults.matrix import PATH, Row, both, params
 from tests.singer import Started
 
@@ -76,7 +77,7 @@ def test_transport(row: Row) -> None:
 
 def test_a_name_twice_in_a_record_leaves_as_it_came(sandbox: Sandbox, config: dict[str, Any]) -> None:
     sandbox.misbehave(Fault("duplicate_keys", PATH))
-    started = Started(config | {"resources": ["workers"]})
+    started = Started(config | {"resources": [shipped("workers")]})
     assert started.process.wait(30) == 0
     records = [message["record"] for message in map(json.loads, started.lines) if message["type"] == "RECORD"]
     # As every reader does, Python takes the last.

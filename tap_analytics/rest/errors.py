@@ -1,0 +1,127 @@
+"""What can go wrong with a request, sorted by what to do about it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Literal
+
+from tap_analytics.declare import Words, at_least, word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ADVICE: Mapping[int, str] = {
+    400: "The API rejects these parameters; compare the resource's params with its documentation.",
+    401: "Check the credentials: api_key, auth_location and auth_name, or client.auth.",
+    403: "The credentials may not read this; ask for access or deselect the stream.",
+    404: "Check base_url and the resource's path.",
+    405: "Check the resource's method.",
+    407: "The proxy asks for credentials; put them into the proxy's URL in the environment.",
+}
+"""What to do about a status that is not retried."""
+
+Outcome = Literal["ok", "ignore", "retry", "fail"]
+
+
+class RestError(Exception):
+    """A stream cannot be read further; the text says why, without a URL."""
+
+
+class TransientError(RestError):
+    """A request failed in a way that may pass."""
+
+    def __init__(self, message: str, *, status: int | None = None, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers: Mapping[str, str] = headers or {}
+
+
+class StatusError(RestError):
+    """A request was answered with a status that is not retried."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class AnswerError(RestError):
+    """An answer with a good status does not hold what was asked for."""
+
+
+class PagingError(RestError):
+    """The pages of an answer do not fit together."""
+
+
+class UnreadableBodyError(ValueError):
+    """A body is not JSON: cut off, garbled, or something else altogether."""
+
+
+class CancelledRequestError(RestError):
+    """Nobody waits for the answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorHandler(Words):
+    """Retries of one endpoint, where they differ from the settings."""
+
+    retry_on_status_codes: list[int] | None = word("HTTP statuses after which a request is sent again.")
+    max_retries: int | None = word("How often a request is sent again.", check=at_least(0))
+    backoff_factor: float | None = word(
+        "Seconds before the first retry; twice as many before each further one.", check=at_least(0)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseAction(Words):
+    """What to do about an answer of a certain kind."""
+
+    status_code: int | str | None = word("Status of the answer; `2xx` means all of a class.")
+    content: str | None = word("Text that the body holds.")
+    action: Literal["ignore"] = word("`ignore` takes the answer for a page without records.", required=True)
+
+    def matches(self, status: int, body: str) -> bool:
+        """Tell whether an answer is of this kind."""
+        if self.status_code is not None:
+            pattern = str(self.status_code).lower().replace("x", r"\d")
+            if not re.fullmatch(pattern, str(status)):
+                return False
+        return self.content is None or self.content in body
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Judges answers, and says how long to wait before the next try."""
+
+    statuses: Sequence[int] = (429, 500, 502, 503, 504)
+    max_retries: int = 3
+    backoff_factor: float = 2.0
+    actions: Sequence[ResponseAction] = ()
+
+    def with_handler(self, handler: ErrorHandler | None) -> RetryPolicy:
+        """Return the policy as an endpoint changes it."""
+        if handler is None:
+            return self
+        return replace(
+            self,
+            statuses=self.statuses if handler.retry_on_status_codes is None else tuple(handler.retry_on_status_codes),
+            max_retries=self.max_retries if handler.max_retries is None else handler.max_retries,
+            backoff_factor=self.backoff_factor if handler.backoff_factor is None else handler.backoff_factor,
+        )
+
+    def needs_body(self, status: int) -> bool:
+        """Tell whether the judgement of an answer with this status depends on its text."""
+        return any(action.content is not None and action.matches(status, action.content) for action in self.actions)
+
+    def judge(self, status: int, body: str = "") -> Outcome:
+        """Return what to do about an answer."""
+        if any(action.matches(status, body) for action in self.actions):
+            return "ignore"
+        if status in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
+            return "ok"
+        return "retry" if status in self.statuses else "fail"
+
+    def wait(self, retry: int) -> float:
+        """Return the seconds to wait before a retry, counted from 0."""
+        return self.backoff_factor * 2.0 ** min(retry, 64)

@@ -1,0 +1,115 @@
+"""What an answer says of itself beside its records: how much there is, whether more follows, whether it failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NEXT_NAMES = (
+    "next",
+    "next_url",
+    "nextUrl",
+    "next_link",
+    "nextLink",
+    "@odata.nextLink",
+    "next_page",
+    "nextPage",
+    "next_page_url",
+    "next_page_token",
+    "nextPageToken",
+    "next_token",
+    "nextToken",
+    "next_cursor",
+    "nextCursor",
+    "has_more",
+    "hasMore",
+    "has_next",
+    "hasNext",
+    "has_next_page",
+    "hasNextPage",
+)
+"""Names under which answers announce a further page."""
+
+TOTAL_NAMES = (
+    "total",
+    "total_count",
+    "totalCount",
+    "total_records",
+    "totalRecords",
+    "total_results",
+    "totalResults",
+    "total_items",
+    "totalItems",
+    "total_rows",
+    "@odata.count",
+    "count",
+)
+"""Names under which answers say how many records there are."""
+
+CONTAINERS = ("meta", "metadata", "pagination", "paging", "page", "page_info", "pageInfo", "links", "_links", "cursors")
+"""Objects beside the records that hold such names."""
+
+ERROR_NAMES = ("error", "errors")
+STATUS_NAMES = ("status", "success", "ok")
+FAILED = (False, "error", "failed", "failure", "fail")
+"""Values of a status that mean that a request failed."""
+
+TOTAL_HEADERS = ("X-Total-Count", "X-Total", "Total-Count")
+
+BESIDE = frozenset((*NEXT_NAMES, *TOTAL_NAMES, *CONTAINERS, *ERROR_NAMES, *STATUS_NAMES))
+"""Names that are looked at beside the records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What an answer announces."""
+
+    total: int | None = None
+    """Records that there are in all."""
+    next: str = ""
+    """The name under which a further page is announced, if one is."""
+    error: str = ""
+    """The name under which an error stands, if one does."""
+
+
+NO_EVIDENCE = Evidence()
+
+
+def evidence_of(root: object, headers: Mapping[str, str]) -> Evidence:
+    """Return what an answer announces in its headers, and in its body beside the records."""
+    total = next((int(value) for name in TOTAL_HEADERS if (value := headers.get(name, "")).isdigit()), None)
+    following = ""
+    for level, path in _levels(root):
+        numbers = (level.get(name) for name in TOTAL_NAMES)
+        counts = (number for number in numbers if isinstance(number, int) and not isinstance(number, bool))
+        total = next(counts, None) if total is None else total
+        following = following or next((f"{path}{name}" for name in NEXT_NAMES if _announces(level.get(name))), "")
+    return Evidence(total, following, _error_name(root) if isinstance(root, dict) else "")
+
+
+def _error_name(root: Mapping[str, Any]) -> str:
+    """Return the name under which an answer says that the request failed, if it does."""
+    names = (name for name in ERROR_NAMES if root.get(name))
+    return next(names, "") or next((name for name in STATUS_NAMES if root.get(name, True) in FAILED), "")
+
+
+def _levels(root: object, path: str = "") -> list[tuple[Mapping[str, Any], str]]:
+    """Return the objects of an answer that may hold what it announces, the root first."""
+    if not isinstance(root, dict):
+        return []
+    inner = [(name, value) for name, value in root.items() if isinstance(value, dict) and name != "next"]
+    below = [level for name, value in inner for level in _levels(value, f"{path}{name}.")]
+    return [(root, path), *below]
+
+
+def _announces(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(_announces(value.get(name)) for name in ("href", "url", "after", "cursor"))
+    return (
+        value is True
+        or (isinstance(value, str) and value not in {"", "false", "False", "null"})
+        or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
+    )

@@ -1,0 +1,190 @@
+"""A page: the records of one answer as the bytes they came in, and what the answer says of the next one."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw
+
+from tap_analytics.rest.errors import AnswerError, UnreadableBodyError
+from tap_analytics.rest.evidence import NO_EVIDENCE, Evidence, evidence_of
+from tap_analytics.rest.request import NOTHING
+from tap_analytics.rest.selector import Selector, find_selector
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tap_analytics.rest.body import Body
+
+_ESCAPES = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"  # half of one
+    rb"|\\."
+)
+
+QUOTED_ERROR = 200
+"""Characters of an error in an answer that a message quotes."""
+
+WHOLE_ANSWER = "$"
+"""The path that has the whole answer decoded."""
+
+_TOO_DEEP = "it is nested too deeply"
+
+Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The records of one answer, each as the bytes it came in."""
+
+    records: Sequence[Raw]
+    label: str
+    """The request as messages name it, without secrets."""
+    received: datetime
+    first: int = 0
+    """The position in the answer of the first of the records."""
+    nodes: Mapping[str, Any] = field(default_factory=dict)
+    """Values at the paths that the paginator asked for, where they are in the answer."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of the header Link, by their relation."""
+    evidence: Evidence = NO_EVIDENCE
+    """What the answer announces."""
+
+    def without_first(self, count: int) -> Page:
+        """Return the page without its first records."""
+        return replace(self, records=self.records[count:], first=self.first + count)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a body holds."""
+
+    records: list[Raw]
+    nodes: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Evidence = NO_EVIDENCE
+
+
+class PageReader:
+    """Finds records and nodes in the bodies of one resource.
+
+    Args:
+        selector: JSONPath of the records; None finds it on the first page that holds records.
+        warn: Is given what may be wrong.
+        inform: Is given what was detected.
+    """
+
+    def __init__(self, selector: str | None, *, warn: Notify, inform: Notify) -> None:
+        self._path = selector
+        self._warn = warn
+        self._inform = inform
+        self._has_warned = False
+        self._lock = threading.Lock()
+        self._selectors: dict[tuple[str, Sequence[str]], Selector] = {}
+
+    def read(
+        self, body: Body, *, nodes: Sequence[str] = (), charset: str = "utf-8", headers: Mapping[str, str] = NOTHING
+    ) -> Content:
+        """Return what a body holds, with the values at the paths of some nodes.
+
+        Raises:
+            UnreadableBodyError: It is not JSON.
+            AnswerError: The JSON does not have the node of the records.
+        """
+        text: memoryview | bytes = body.text(charset)
+        try:
+            if body.has_line_breaks:
+                with suppress(msgspec.DecodeError):  # said when it is decoded
+                    # A record must fit a line; this leaves every number and string as it is.
+                    text = msgspec.json.format(bytes(text), indent=-1)
+            return self._read(text, nodes, headers)
+        except RecursionError:
+            raise AnswerError(_TOO_DEEP) from None
+
+    def _read(self, text: memoryview | bytes, nodes: Sequence[str], headers: Mapping[str, str]) -> Content:
+        path = self._path or self._find(text)
+        selector = self._selectors.get((path, nodes))
+        if selector is None:
+            selector = self._selectors[path, nodes] = Selector(path, nodes)
+        try:
+            records, root = selector.select(text)
+        except msgspec.ValidationError:
+            raise AnswerError(self._missing(path, text, headers)) from None
+        except msgspec.DecodeError as error:
+            whole = _with_whole_characters(bytes(text))
+            if whole == text:
+                msg = f"are not JSON ({error})"
+                raise UnreadableBodyError(msg) from None
+            self._warn_of_halves()
+            return self._read(whole, nodes, headers)
+        found = {node: selector.node(node, root, records) for node in nodes if node != WHOLE_ANSWER}
+        values = {node: matches[0] for node, matches in found.items() if matches}
+        if WHOLE_ANSWER in nodes:
+            values[WHOLE_ANSWER] = _decoded(text)
+        return Content(records, values, evidence_of(root, headers))
+
+    def _missing(self, path: str, text: memoryview | bytes, headers: Mapping[str, str]) -> str:
+        root = _decoded(text)
+        error = evidence_of(root, headers).error
+        quoted = msgspec.json.encode(root.get(error)).decode()[:QUOTED_ERROR] if error else ""
+        failed = f"; its {error} is {quoted}" if error else ""
+        return f"there are no records at the data selector {path!r}; the answer {describe(text)}{failed}"
+
+    def _warn_of_halves(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            self._warn("The API sends halves of characters; U+FFFD replaces them. This is reported once.")
+
+    def _find(self, text: memoryview | bytes) -> str:
+        """Return the selector for a body where none is declared; keep it once there were records."""
+        with self._lock:
+            if self._path is not None:
+                return self._path
+            try:
+                root = msgspec.json.decode(_with_whole_characters(bytes(text)))
+            except msgspec.DecodeError:
+                return "$"  # said when it is read
+            path, holds_records = find_selector(root)
+            if holds_records:
+                self._path = path
+                self._inform(f"no data_selector is declared; the records are read at {path!r}.")
+            return path
+
+
+def describe(text: memoryview | bytes) -> str:
+    """Return which nodes a body holds, without any of their values."""
+    root = _decoded(text)
+    if isinstance(root, dict):
+        nodes = ", ".join(f"{name} ({_kind(value)})" for name, value in list(root.items())[:20])
+        return f"is an object with {nodes}" if nodes else "is an empty object"
+    return f"is {_kind(root)}"
+
+
+def _decoded(text: memoryview | bytes) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, dict):
+        return "an object"
+    names = {str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _with_whole_characters(text: bytes) -> bytes:
+    """Return JSON with U+FFFD for each half of a surrogate pair that stands alone.
+
+    RFC 8259 (8.2) allows such halves, which are not text; they come from text that was cut within a character.
+    """
+    return _ESCAPES.sub(lambda match: rb"\ufffd" if match[1] else match[0], text)

@@ -1,0 +1,209 @@
+"""What singer-sdk (0.54.9) leaves open: the only module that uses its private names, each with its reason.
+
+Each reason is also what a request to the SDK would say: with a public name for it, the code here could go.
+"""
+
+from __future__ import annotations
+
+import warnings
+from inspect import getattr_static
+from os import environ
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import Stream, Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.helpers._compat import SingerSDKPythonEOLWarning
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.plugin_base import PluginBase
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from types import FrameType
+
+    from singer_sdk.helpers._batch import BatchConfig
+    from singer_sdk.helpers.types import Context, Record
+
+INVALID = "The configuration is not valid"
+
+CONTEXTS = ("parent_stream_type", "get_child_context", "generate_child_contexts", "partitions")
+"""Members by which the SDK would read a stream once for each of several contexts."""
+
+
+class SdkStream(Stream):
+    """A stream that emits its records itself; the SDK still validates, maps, selects and counts."""
+
+    # The SDK would drop nested fields that the schema lacks, and make true of what is not a boolean.
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+    @property
+    def emit_activate_version_messages(self) -> bool:
+        """No: the SDK sends the version before the rows, and a target may delete at once."""
+        return False
+
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """Return none: what a bookmark may not pass is known where it is kept."""
+        del context
+
+    # The SDK offers no hook between a page and its messages: it decodes, conforms and encodes each record by itself.
+
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[Record, None, None]:
+        del context
+        yield from self.emit(write_messages=write_messages)
+
+    def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
+        del context
+        self.emit_batches(batch_config)
+
+    def emit(self, *, write_messages: bool) -> Generator[Record, None, None]:
+        """Write the records of the stream, or yield them where the caller is to write them."""
+        raise NotImplementedError
+
+    def emit_batches(self, batch_config: BatchConfig) -> None:
+        """Write the records of the stream as BATCH files."""
+        super()._sync_batches(batch_config)
+
+    # What a stream that emits its records needs of the SDK, and what has no public name there.
+
+    @property
+    def tap(self) -> Tap:
+        """The tap that the stream belongs to."""
+        return self._tap
+
+    @property
+    def catalog_schema(self) -> dict[str, Any] | None:
+        """The schema that the user's catalog has for the stream."""
+        return self._input_schema
+
+    @property
+    def version(self) -> int | None:
+        """The version of the table that the records belong to."""
+        return self._stream_version
+
+    def begin_version(self) -> None:
+        """Have the records belong to a new version of the table."""
+        self._stream_version = self._tap.initialized_at // 1000
+
+    def write_version(self) -> None:
+        """Tell that the records of a new version are complete, if there is one."""
+        if self._stream_version is not None:
+            self._write_activate_version_message(self._stream_version)
+
+    def write_schema(self) -> None:
+        """Write the SCHEMA message, or the messages where stream maps make several streams."""
+        self._write_schema_message()
+
+    def write_record(self, record: Record) -> None:
+        """Write the RECORD message of a record, mapped."""
+        self._write_record_message(record)
+
+    def mapped(self, record: Record) -> Iterator[Record]:
+        """Yield what stream maps make of a record."""
+        for message in self._generate_record_messages(record):
+            yield message.record
+
+    def write_state(self) -> None:
+        """Write a STATE message, if the state has changed."""
+        self._write_state_message()
+
+    def check_limit(self, index: int) -> None:
+        """End the sync where a dry run has seen enough records."""
+        self._check_max_record_limit(index)
+
+
+class SdkTap(Tap):
+    """A tap that refuses wrong settings in lines of its own, and reads any state."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
+        with warnings.catch_warnings():
+            # That a Python comes to its end of life is news for who runs the tap's tests, not for its users.
+            warnings.simplefilter("ignore", SingerSDKPythonEOLWarning)
+            super().__init__(**options)
+
+    def settings(self, config: dict[str, Any], *, complete: bool) -> Iterator[str]:
+        """Bring settings into their final form, and yield a line for each mistake."""
+        raise NotImplementedError
+
+    # The SDK says of a wrong value only what jsonschema says, and nothing of unknown settings.
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        self.append_builtin_config(self.config_jsonschema)
+        errors = list(self.settings(self._config, complete=raise_errors))
+        if errors:
+            raise ConfigValidationError(INVALID, errors=errors)
+        return errors
+
+    # The SDK syncs streams in the order of their names, and has no hook between finding and syncing them.
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """The streams by name, in the order in which they are synced."""
+        if self._streams is None:
+            self._streams = self.in_order(super().streams)
+        return self._streams
+
+    def in_order(self, streams: dict[str, Stream]) -> dict[str, Stream]:
+        """Return streams in the order in which they are to be synced."""
+        return streams
+
+    # The SDK stops at the first environment variable that it cannot parse, with a traceback.
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a property of the class
+        """The settings in the environment; what cannot be read there is refused with the others."""
+        cls.append_builtin_config(cls.config_jsonschema)
+        config: dict[str, Any] = {}
+        for name, definition in cls.config_jsonschema["properties"].items():
+            try:
+                config |= parse_environment_config({"properties": {name: definition}}, cls._env_var_prefix)
+            except ValueError:
+                config[name] = environ[f"{cls._env_var_prefix}{name.upper()}"]
+        return config
+
+    # The SDK takes any state for its own, and fails at the first stream where it is not.
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over the state of an earlier run; an unusable state is ignored with a warning."""
+        bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
+        if not isinstance(bookmarks, dict):
+            self.logger.warning("The state has no bookmarks by stream; it is ignored, and all streams start over.")
+            return
+        for stream, bookmark in list(bookmarks.items()):
+            if not isinstance(bookmark, dict):
+                self.logger.warning("The state of %s is not an object; it is ignored.", stream)
+                del bookmarks[stream]
+        super().load_state({"bookmarks": bookmarks})
+
+    # The SDK makes the stream maps of all streams, and stumbles over the empty schema of one that is not selected.
+    def setup_mapper(self) -> None:
+        """Make the stream maps of the selected streams."""
+        try:
+            PluginBase.setup_mapper(self)
+            for entry in self.catalog.streams:
+                stream = self.streams.get(entry.tap_stream_id)
+                if stream is not None and stream.selected:
+                    self.mapper.register_raw_streams_from_catalog(type(self.catalog)([(entry.tap_stream_id, entry)]))
+        except ConfigValidationError:
+            raise
+        except Exception as error:
+            # The SDK looks at the words of a map as it goes, so anything may come of wrong ones.
+            raise ConfigValidationError(INVALID, errors=[f"stream_maps: they are not valid: {error}"]) from error
+
+    # The SDK exits with 0 at SIGTERM, in the middle of a line.
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        del frame
+        self.terminate(signum)
+
+    def terminate(self, signum: int) -> None:
+        """Leave after a signal."""
+        raise NotImplementedError
+
+
+def contexts_problem(stream: Stream) -> str | None:
+    """Return why a stream would be read once for each of several contexts by the SDK, which this tap does not do."""
+    used = [name for name in CONTEXTS if getattr_static(stream, name) is not getattr_static(Stream, name)]
+    if not used:
+        return None
+    return (
+        f"stream {stream.name}: {', '.join(used)} cannot be used: the tap reads a stream as a whole, not once for each "
+        "parent or partition. Remove it, and refer to the parent in the endpoint, as in {resources.users.id}."
+    )

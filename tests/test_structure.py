@@ -1,0 +1,73 @@
+"""The structure that docs/how-it-reads.md promises: imports run one way, and everything stays small enough to read."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docs.generate import PACKAGE, modules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LAYERS = (
+    {"tap"},
+    {"streams", "cli", "from_dlt"},
+    {"stream"},
+    {"writing"},
+    {"reading", "reader", "terminal"},
+    {"sdk", "config"},
+    {"sync", "rest", "singer"},
+    {"declare", "progress", "timestamps"},
+)
+"""Modules and packages of the top level, each above all that it may import."""
+
+LONGEST_FUNCTION, LONGEST_CLASS = 40, 200
+
+IMPORTS = {name: imports for name, (_first_line, imports) in modules()}
+
+
+def top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def height(name: str) -> int:
+    (found,) = [number for number, layer in enumerate(LAYERS) if top(name) in layer]
+    return found
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_imports_run_one_way(name: str) -> None:
+    for other in IMPORTS[name]:
+        assert top(other) == top(name) or height(other) > height(name), f"{name} imports {other}"
+
+
+def test_an_import_within_a_function_and_by_name_is_seen() -> None:
+    assert "terminal" in IMPORTS["cli"], "the display is imported by its name, within a function"
+
+
+def definitions() -> Iterator[tuple[Path, ast.FunctionDef | ast.ClassDef]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                yield path, node
+
+
+def test_no_function_and_no_class_is_too_long_to_read() -> None:
+    long = [
+        f"{path.relative_to(PACKAGE)}: {node.name} has {length} lines"
+        for path, node in definitions()
+        if (length := (node.end_lineno or 0) - node.lineno + 1)
+        > (LONGEST_CLASS if isinstance(node, ast.ClassDef) else LONGEST_FUNCTION)
+    ]
+    assert not long
+
+
+def test_only_one_module_uses_private_names_of_the_sdk() -> None:
+    text = {path.name: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+    private = ("singer_sdk.helpers._", "singer_sdk.configuration._", "self._tap", "self._write_", "self._generate_")
+    used = {name for name, code in text.items() if any(line in code for line in private) and name != "sdk.py"}
+    assert not used, "private names of the SDK belong into sdk.py, with their reason"
