@@ -11,7 +11,7 @@ from sandbox import Sandbox
 # Before its first import, or its assertions would say nothing.
 pytest.register_assert_rewrite("tests.singer")
 
-from tests import singer  # noqa: E402
+from tests import clock, singer  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         first, *others = ROADS
         marked = [pytest.param(name, marks=pytest.mark.slow) for name in others]
         metafunc.parametrize("way_out", [first, *marked], indirect=True, scope="module")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the process the clock of its tests; one that only has others run tests keeps the machine's."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        clock.start()
+
+
+@pytest.fixture(autouse=True)
+def _clock() -> None:
+    """Have each test begin at the same instant."""
+    clock.start()
+
+
+def pytest_unconfigure() -> None:
+    """Give the machine its own time back."""
+    clock.stop()
 
 
 @pytest.fixture(scope="module", autouse=True)

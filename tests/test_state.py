@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from sandbox import Request, Sandbox
+from tests.clock import NOW, TODAY
 from tests.conftest import settings
 from tests.singer import Run, Started, State, catalog_of, exact, instant, run_tap
 
 INITIAL, TAIL = "registrations_initial", "registrations_incremental"
-NOW = datetime.now(UTC)
-TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
 DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
 
 
