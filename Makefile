@@ -20,7 +20,7 @@ unexport VIRTUAL_ENV
 # order of their names, because the files with the fewest tests, which would come last, have the longest ones.
 SIDE_BY_SIDE = --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo psql test quick lint format docs constraints clean
+.PHONY: help demo psql test calendar quick lint format docs constraints clean
 .DEFAULT_GOAL = help
 
 help: ## List these commands
@@ -38,6 +38,11 @@ test: lint ## Check the code, and run all tests with coverage
 	@$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+	@echo "==> what has to do with time, at two other instants"
+	@$(BIN)/python -m tests.calendar --few
+
+calendar: .venv/.installed ## Run the tests that have to do with time at many instants, for an hour
+	@$(BIN)/python -m tests.calendar
 
 quick: .venv/.installed ## Run the tests that take less than a minute together
 	@echo "==> tests, the quick ones"

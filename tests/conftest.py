@@ -38,12 +38,33 @@ LONG = ("/faults/", "/test_postgres.py", "/test_progress.py", "/test_resources",
 """The modules whose tests are short, but so many that the quick part would take more than a minute with them."""
 
 
+CALENDAR = (
+    "/test_clock.py",
+    "/test_connection_test.py",
+    "/test_dialect.py",
+    "/test_future.py",
+    "/test_meltano.py",
+    "/test_no_gap.py",
+    "/test_postgres.py",
+    "/test_production.py",
+    "/test_resources_incremental.py",
+    "/test_retries.py",
+    "/test_shards.py",
+    "/test_state.py",
+    "/faults/test_status.py",
+    "/faults/test_streams.py",
+)
+"""The modules whose tests have to do with time, which `make calendar` runs at many instants."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put whole modules into the slow part."""
+    """Put whole modules into the slow part, and into the calendar."""
     for item in items:
         if any(name in item.path.as_posix() for name in LONG):
             item.add_marker(pytest.mark.slow)
+        if any(name in item.path.as_posix() for name in CALENDAR):
+            item.add_marker(pytest.mark.calendar)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

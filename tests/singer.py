@@ -197,6 +197,11 @@ def _discovered() -> str:
     return run_tap(None, args=["--discover"]).stdout
 
 
+def stream_names() -> list[str]:
+    """Return the names of the shipped streams, in the order of the catalog."""
+    return [stream["tap_stream_id"] for stream in json.loads(_discovered())["streams"]]
+
+
 def catalog_of(*streams: str, without: Mapping[str, Iterable[str]] | None = None) -> dict[str, Any]:
     """Return the catalog of the shipped streams in which only some are selected, without some fields."""
     found: dict[str, Any] = json.loads(_discovered())
