@@ -6,9 +6,15 @@ It shows the same instant at the beginning of each test, whenever that runs, and
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import sys
+import tempfile
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from shlex import quote
 
 import time_machine
 
@@ -42,6 +48,24 @@ def stop() -> None:
     """Show the time of the machine again."""
     while _running:
         _running.pop().stop()
+
+
+def reach_plugins(environment: dict[str, str]) -> None:
+    """Have the plugins of a Meltano project go by the clock, too: Meltano takes PYTHONPATH from them."""
+    environment["PATH"] = os.pathsep.join([str(_commands()), environment["PATH"]])
+
+
+@cache
+def _commands() -> Path:
+    """Return a directory of the plugins' commands, each of which gives PYTHONPATH back."""
+    directory = Path(tempfile.mkdtemp(prefix="tap-analytics-commands-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    for name in ("tap-analytics", "target-csv", "target-postgres"):
+        command = directory / name
+        real = Path(sys.executable).with_name(name)
+        command.write_text(f'#!/bin/sh\nPYTHONPATH={quote(_COLD)} exec {quote(str(real))} "$@"\n', encoding="utf-8")
+        command.chmod(0o755)
+    return directory
 
 
 def environment(clock: datetime) -> dict[str, str]:

@@ -24,6 +24,7 @@ from ruamel.yaml import YAML
 
 from demo.postgres import Server, postgres
 from demo.project import ROOT, TABLES, Api, Project, sandbox
+from tests.clock import NOW, reach_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,14 +97,15 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def road(server: Server, tmp_path: Path) -> Iterator[Road]:
-    """Lay a road whose API is a few days behind, so that its clock can be moved without leaving the past."""
-    now = datetime.now(UTC) - timedelta(days=5)
+    """Lay a road whose API is some days behind, so that its clock can be moved without leaving the past."""
+    now = NOW - timedelta(days=10)
     options = ["--now", now.isoformat(), "--days", "40", "--registrations", "2000", "--sessions", "1000"]
     schema = f"tap_analytics_{uuid4().hex}"
     with sandbox(tmp_path / "sandbox.log", *options) as api:
         project = Project.create(tmp_path / "project", api=api, server=server, schema=schema)
         # Nothing on this road may need the internet: this is a proxy that answers nobody.
         nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
+        reach_plugins(project.environment)
         project.environment.update(nowhere, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
         yield Road(api, server, schema, project)
     with psycopg.connect(server.url) as connection:
@@ -119,7 +121,7 @@ def test_the_daily_job_brings_everything_and_then_what_is_new(road: Road) -> Non
     before = {table: road.served(table) for table in ("registrations", "sessions")}
     loaded = {table: road.loaded(table) for table in before}
 
-    road.advance(days=2)
+    road.advance(days=7)  # a week: there are days on which no known session changes
     road.meltano("run", "daily")
 
     for table in TABLES:
@@ -140,6 +142,10 @@ def test_the_daily_job_brings_everything_and_then_what_is_new(road: Road) -> Non
         earliest = bookmark - timedelta(days=1, hours=1)
         again = [served[key]["updatedTimestamp"] for key in written - changed]
         assert all(instant(updated) >= earliest for updated in again if updated)
+
+    # All of it has gone by the clock of the test.
+    received = {row["_sdc_received_at"] for row in road.loaded("workers").values()}
+    assert NOW <= min(received).replace(tzinfo=UTC) <= NOW + timedelta(minutes=10)
 
     unchanged = (road.project.directory / "meltano.yml").read_text()
     assert unchanged == (ROOT / "meltano.yml").read_text()

@@ -17,6 +17,7 @@ import requests
 from demo.postgres import postgres
 from demo.project import ROOT, Project
 from demo.project import sandbox as serve
+from tests.clock import reach_plugins
 from tests.singer import COLD, catalog_of, run_tap
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def test_the_commands_of_the_operations_page(tmp_path: Path) -> None:
     with postgres() as server, serve(tmp_path / "sandbox.log", *options) as api:
         schema = f"production_{uuid4().hex}"
         project = Project.create(tmp_path / "project", api=api, server=server, schema=schema)
+        reach_plugins(project.environment)
         backend = {"MELTANO_STATE_BACKEND_URI": states.as_uri()}
 
         def meltano(*arguments: str, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:

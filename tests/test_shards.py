@@ -24,6 +24,7 @@ from demo.project import ROOT, Project
 from demo.project import sandbox as serve
 from sandbox import Sandbox
 from sandbox.faults import Fault
+from tests.clock import reach_plugins
 from tests.conftest import settings
 from tests.singer import catalog_of, exact, run_tap
 
@@ -110,6 +111,7 @@ def test_shards_go_into_one_postgres_at_once_and_the_main_job_takes_over(
     schema = f"shards_{uuid4().hex}"
     with postgres() as server, serve(tmp_path / "sandbox.log", *options) as api:
         project = Project.create(tmp_path / "project", api=api, server=server, schema=schema)
+        reach_plugins(project.environment)
         for name, value in (project.environment | {"MELTANO_PROJECT_ROOT": str(project.directory)}).items():
             monkeypatch.setenv(name, value)
         backfill = load_example()
