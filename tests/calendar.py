@@ -60,7 +60,7 @@ def tried(occasions: Iterable[tuple[str, str]], tests: str) -> list[str]:
         began = time.monotonic()
         command = [sys.executable, "-m", "pytest", "--quiet", "--numprocesses=auto", "--dist=loadfile", "-m", tests]
         environment = os.environ | {VARIABLE: INSTANTS[instant], "TZ": zone}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", check=False)
         print(f"{'well' if done.returncode == 0 else 'BAD':>6}{time.monotonic() - began:7.1f} s")  # noqa: T201 - as above
         if done.returncode:
             failed.append(occasion)

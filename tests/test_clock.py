@@ -64,7 +64,7 @@ def test_the_server(sandbox: Sandbox, tmp_path: Path) -> None:
 
 def test_any_other_process_with_spans_as_they_are() -> None:
     script = "import time; began = time.monotonic(); time.sleep(0.2); print(time.time(), time.monotonic() - began)"
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True).stdout
     now, span = map(float, said.split())
     assert is_now(datetime.fromtimestamp(now, UTC))
     assert 0.2 <= span < 60

@@ -147,8 +147,8 @@ def test_the_daily_job_brings_everything_and_then_what_is_new(road: Road) -> Non
     received = {row["_sdc_received_at"] for row in road.loaded("workers").values()}
     assert NOW <= min(received).replace(tzinfo=UTC) <= NOW + timedelta(minutes=10)
 
-    unchanged = (road.project.directory / "meltano.yml").read_text()
-    assert unchanged == (ROOT / "meltano.yml").read_text()
+    unchanged = (road.project.directory / "meltano.yml").read_text(encoding="utf-8")
+    assert unchanged == (ROOT / "meltano.yml").read_text(encoding="utf-8")
 
 
 def instant(text: str) -> datetime:
@@ -200,7 +200,7 @@ def test_records_can_go_to_the_loader_by_files(road: Road, tmp_path: Path) -> No
 def test_files_for_a_first_look(road: Road) -> None:
     road.meltano("run", "tap-analytics", "target-csv")
     for table in TABLES:
-        with (road.project.directory / "output" / f"{table}.csv").open(newline="") as file:
+        with (road.project.directory / "output" / f"{table}.csv").open(encoding="utf-8", newline="") as file:
             assert {row["id"] for row in csv.DictReader(file)} == road.served(table).keys()
 
 
@@ -263,7 +263,7 @@ def about() -> Record:
 
 
 def test_the_project_file_is_valid(project_file: Record) -> None:
-    schema = json.loads((files("meltano") / "schemas" / "meltano.schema.json").read_text())
+    schema = json.loads((files("meltano") / "schemas" / "meltano.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(project_file, schema)
 
 

@@ -44,7 +44,7 @@ class Terminal:
         self._key: str = config["api_key"]
         self._output = directory / "stdout"
         settings_file = directory / "config.json"
-        settings_file.write_text(json.dumps(config))
+        settings_file.write_text(json.dumps(config), encoding="utf-8")
         self._terminal, end = pty.openpty()
         termios.tcsetwinsize(end, (40, 120))
         with self._output.open("wb") as file:
@@ -74,7 +74,7 @@ class Terminal:
         self._reader.join()
         os.close(self._terminal)
         text = self._seen.decode().replace("\r\n", "\n")
-        output = self._output.read_text()
+        output = self._output.read_text(encoding="utf-8")
         assert_secret(self._key, terminal=text, stdout=output)
         check_messages(output.splitlines(keepends=True))
         return returncode, text
@@ -156,13 +156,13 @@ def test_elsewhere_there_are_plain_lines_and_metrics(config: dict[str, Any], san
 
 def test_rich_is_loaded_only_for_a_terminal(config: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "config.json"
-    file.write_text(json.dumps(config | {"resources": ["users"]}))
+    file.write_text(json.dumps(config | {"resources": ["users"]}), encoding="utf-8")
     program = (
         "import sys, atexit; from tap_analytics.tap import TapAnalytics; "
         "atexit.register(lambda: print('rich' in sys.modules, file=sys.stderr)); TapAnalytics.cli()"
     )
     command = [sys.executable, "-c", program, "--config", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     assert done.stderr.splitlines()[-1] == "False"
 
 
@@ -218,7 +218,7 @@ def test_a_log_for_programs_holds_the_same_facts(sandbox: Sandbox, config: dict[
     handler = {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
     logging = {"version": 1, "disable_existing_loggers": False, "formatters": {"json": formatter}}
     logging |= {"handlers": {"console": handler}, "root": {"level": "INFO", "handlers": ["console"]}}
-    file.write_text(json.dumps(logging))  # which is YAML, too
+    file.write_text(json.dumps(logging), encoding="utf-8")  # which is YAML, too
     run = run_tap(config, catalog=catalog_of("rows"), env={"SINGER_SDK_LOG_CONFIG": str(file)}, command=COLD)
     lines = [json.loads(line) for line in run.stderr.splitlines() if line.startswith("{")]
     (told,) = [line for line in lines if line["extra"].get("status")]

@@ -85,7 +85,7 @@ def _server() -> subprocess.Popen[str]:
         env={name: value for name, value in os.environ.items() if name != timeshift.VARIABLE},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     # It ends at the end of its questions; whoever measures coverage waits for what it has to tell.
     atexit.register(server.communicate)
