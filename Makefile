@@ -18,6 +18,9 @@ ifndef UV_CACHE_DIR
 export UV_CACHE_DIR := $(shell d="$${XDG_CACHE_HOME:-$$HOME/.cache}/uv"; \
 	mkdir -p "$$d" 2>/dev/null && test -w "$$d" && echo "$$d" || echo "$(CURDIR)/.cache/uv")
 endif
+# Whatever the locale is: Python reads the path of this checkout by it, also where it leaves aside its own variables.
+export LC_ALL = C.UTF-8
+export PYTHONUTF8 = 1
 # uv warns about an active environment that is not this one.
 unexport VIRTUAL_ENV
 
