@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from demo import keeper
 from demo.postgres import last_lines
+from tap_analytics.tap import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,20 +25,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
-TABLES = {
-    "clients": "client",
-    "locations": "locations",
-    "rows": "rows",
-    "users": "users",
-    "workers": "workers",
-    "worker_groups": "workergroups",
-    "tasks": "tasks",
-    "task_groups": "taskgroups",
-    "labels": "labels",
-    "varieties": "varieties",
-    "registrations": "registrations",
-    "sessions": "sessions",
-}
+PATHS = {name: stream.path for name, stream in SHIPPED.items()}
+"""Where in the API each stream is read."""
+
+TABLES = {re.sub("_(initial|incremental)$", "", name): path.rpartition("/")[2] for name, path in PATHS.items()}
 """The tables that the project fills, and the sandbox's name for what each holds."""
 
 PATIENCE = 30

@@ -50,6 +50,11 @@ def stop() -> None:
         _running.pop().stop()
 
 
+def of_the_machine() -> dict[str, str]:
+    """Return the environment without the clock, for what has a clock of its own."""
+    return {name: value for name, value in os.environ.items() if name not in {timeshift.VARIABLE, "PYTHONPATH"}}
+
+
 def reach_plugins(environment: dict[str, str]) -> None:
     """Have the plugins of a Meltano project go by the clock, too: Meltano takes PYTHONPATH from them."""
     environment["PATH"] = os.pathsep.join([str(_commands()), environment["PATH"]])

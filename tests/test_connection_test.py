@@ -44,7 +44,7 @@ def test_each_stream_is_said_to_work_with_what_was_looked_at() -> None:
 def test_it_takes_one_small_request_a_stream(sandbox: Sandbox, config: dict[str, Any]) -> None:
     run_test(config | {"start_date": "2020-01-01", "window_days": 1})
     assert len(sandbox.requests) == len(stream_names())
-    asked = [request.params for request in sandbox.requests if "transactional" in request.path]
+    asked = [request.params for request in sandbox.requests if "filter_date_by" in request.params]
     backfills = [params for params in asked if params["filter_date_by"] == "CREATED"]
     assert [(params["limit"], params["days_from_date"]) for params in backfills] == [("1", "366")] * 2
     assert all(int(params["days_from_date"]) <= 3 for params in asked if params not in backfills)
@@ -75,7 +75,7 @@ def test_a_stream_that_fails_is_named_with_what_to_do_and_the_others_are_tested(
     assert run.said("ERROR", "users: GET /v1/master/users was answered with 403", "ask for access or deselect")
     assert run.said("ERROR", "labels: GET /v1/master/labels was answered with 404", "Check base_url")
     assert run.said("ERROR", "tasks: GET /v1/master/tasks: record 1 of the answer has no id, which is its key")
-    assert "11 of 14 streams work." in report(run)
+    assert f"{len(stream_names()) - 3} of {len(stream_names())} streams work." in report(run)
 
 
 def test_trouble_that_may_pass_is_tried_once_more(sandbox: Sandbox, config: dict[str, Any]) -> None:
@@ -85,7 +85,7 @@ def test_trouble_that_may_pass_is_tried_once_more(sandbox: Sandbox, config: dict
     )
     run = run_test(config)
     assert run.returncode == 1
-    assert "13 of 14 streams work." in report(run)
+    assert f"{len(stream_names()) - 1} of {len(stream_names())} streams work." in report(run)
     assert len([request for request in sandbox.requests if request.path == "/v1/master/users"]) == 2
 
 
@@ -93,7 +93,7 @@ def test_a_server_that_is_not_there_fails_every_stream() -> None:
     config = {"base_url": f"http://127.0.0.1:{free_port()}", "api_key": "some-key", "backoff_factor": 0}
     run = run_test(config)
     assert run.returncode == 1
-    assert report(run)[-2] == "0 of 14 streams work."
+    assert report(run)[-2] == f"0 of {len(stream_names())} streams work."
     assert report(run)[-1].startswith("Failed: clients, labels, ")
     assert "Connection refused" in report(run)[-1]
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 from readme_renderer import markdown
 
-from demo.project import ROOT
+from demo.project import ROOT, TABLES
+from tests.singer import stream_names
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -67,7 +68,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     held = {name for name in names if ".dist-info/" not in name}
     assert held == package()
     assert "tap_analytics/py.typed" in held
-    assert sum(name.startswith("tap_analytics/schemas/") for name in held) == 12
+    assert sum(name.startswith("tap_analytics/schemas/") for name in held) == len(TABLES)
     assert {name.partition(".dist-info/")[2] for name in names - held} == {
         "METADATA",
         "RECORD",
@@ -145,7 +146,7 @@ def test_it_runs_where_nothing_else_is_installed(wheel: Path, tmp_path: Path) ->
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COVERAGE"))}
     for command in ([str(python.with_name("tap-analytics"))], [str(python), "-m", "tap_analytics"]):
         found = subprocess.run([*command, "--discover"], cwd=tmp_path, env=bare, capture_output=True, check=True)
-        assert len(json.loads(found.stdout)["streams"]) == 14
+        assert [stream["tap_stream_id"] for stream in json.loads(found.stdout)["streams"]] == stream_names()
     listed = subprocess.run(
         [*uv, "pip", "list", "--python", str(python)], capture_output=True, encoding="utf-8", check=True
     )

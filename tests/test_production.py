@@ -18,7 +18,7 @@ from demo.postgres import postgres
 from demo.project import ROOT, Project
 from demo.project import sandbox as serve
 from tests.clock import reach_plugins
-from tests.singer import COLD, catalog_of, run_tap
+from tests.singer import COLD, catalog_of, run_tap, stream_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,7 +124,7 @@ def test_the_commands_of_the_operations_page(tmp_path: Path) -> None:
             return found
 
         tested = meltano("invoke", "tap-analytics", "--test")
-        assert "14 of 14 streams work." in tested.stderr
+        assert f"{len(stream_names())} of {len(stream_names())} streams work." in tested.stderr
         assert "workers: works, 40 records looked at (all records)" in tested.stderr
 
         # A stream that fails: the others are loaded, their state is kept, and the exit code tells.

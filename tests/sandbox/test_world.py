@@ -244,7 +244,7 @@ def test_what_is_not_there_is_an_error() -> None:
     with pytest.raises(KeyError, match="in workers"):
         world.delete("workers", "nobody")
     with pytest.raises(KeyError, match="there are client"):
-        world.records("shifts")
+        world.records("no such resource")
 
 
 def test_growth_goes_on_around_records_that_were_put_and_deleted() -> None:
