@@ -13,6 +13,14 @@ endif
 
 # The chosen interpreter is used, and never one that uv would download.
 export UV_PYTHON_DOWNLOADS = never
+# uv keeps what it has fetched where the user's other projects find it, or here.
+ifndef UV_CACHE_DIR
+export UV_CACHE_DIR := $(shell d="$${XDG_CACHE_HOME:-$$HOME/.cache}/uv"; \
+	mkdir -p "$$d" 2>/dev/null && test -w "$$d" && echo "$$d" || echo "$(CURDIR)/.cache/uv")
+endif
+# Whatever the locale is: Python reads the path of this checkout by it, also where it leaves aside its own variables.
+export LC_ALL = C.UTF-8
+export PYTHONUTF8 = 1
 # uv warns about an active environment that is not this one.
 unexport VIRTUAL_ENV
 
@@ -20,7 +28,7 @@ unexport VIRTUAL_ENV
 # order of their names, because the files with the fewest tests, which would come last, have the longest ones.
 SIDE_BY_SIDE = --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo psql test quick lint format docs constraints clean
+.PHONY: help demo psql test calendar quick lint format docs constraints clean
 .DEFAULT_GOAL = help
 
 help: ## List these commands
@@ -32,12 +40,17 @@ demo: .venv/.installed ## Run the whole road once: a made-up API, Meltano, Postg
 psql: .venv/.installed ## Look at what the last demo left in Postgres, with SQL (SQL="select 1" runs one query)
 	@$(BIN)/python -m demo.psql $(if $(SQL),--command "$(SQL)")
 
-test: lint ## Check the code, and run all tests with coverage
+test: lint .cache/dagster/.tried ## Check the code, and run all tests with coverage
 	@echo "==> tests, all of them"
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+	@echo "==> what has to do with time, at two other instants"
+	@$(BIN)/python -m tests.calendar --few
+
+calendar: .venv/.installed ## Run the tests that have to do with time at many instants, for an hour
+	@$(BIN)/python -m tests.calendar
 
 quick: .venv/.installed ## Run the tests that take less than a minute together
 	@echo "==> tests, the quick ones"
@@ -98,5 +111,15 @@ $(UV): .tools/python Makefile
 	@echo "==> environment: the project and its tools, into .venv"
 	@$(UV) pip install --quiet --compile-bytecode --exact --python $(BIN)/python --constraints constraints.txt --group dev --editable .
 	@touch $@
+
+# What an example needs, in an environment of its own, so that no test fetches anything. Where it cannot be fetched, the
+# test of the example is left out, and the next `make test` tries again.
+.cache/dagster/.tried: FORCE
+	@if [ ! -e .cache/dagster/.installed ] || [ examples/dagster/requirements.txt -nt .cache/dagster/.installed ]; then \
+		echo "==> environment: Dagster, for an example, into .cache/dagster"; mkdir -p .cache; \
+		{ $(UV) venv --quiet --clear --python "$$(cat .tools/python)" .cache/dagster && \
+		$(UV) pip install --quiet --compile-bytecode --python .cache/dagster/bin/python \
+			--requirement examples/dagster/requirements.txt "$$(grep ^time-machine== constraints.txt)" && \
+		touch .cache/dagster/.installed; } || echo "==> it cannot be fetched: the test of that example is left out"; fi
 
 FORCE:

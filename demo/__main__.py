@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -16,7 +17,7 @@ import psycopg
 import requests
 from psycopg import sql
 
-from demo.postgres import VARIABLE, PostgresError, last_lines, postgres
+from demo.postgres import VARIABLE, PostgresError, postgres
 from demo.project import ROOT, TABLES, Project, SandboxError, sandbox
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ POSTGRES = WORKPLACE / "postgres"
 
 SCHEMA = "tap_analytics_demo"
 """A database schema that nothing else uses, also where the server is used for more."""
+
+LINES = 10
+"""Lines of a log that are shown at the most."""
 
 BAR = 24
 """Characters of the longest bar."""
@@ -86,14 +90,21 @@ def run() -> None:
         with step("meltano run tap-analytics target-postgres"):
             project = Project.create(WORKPLACE / "project", api=api, server=server, schema=SCHEMA)
             result = project.meltano("run", "tap-analytics", "target-postgres")
-            (WORKPLACE / "meltano.log").write_text(result.stdout + result.stderr)
+            (WORKPLACE / "meltano.log").write_text(result.stdout + result.stderr, encoding="utf-8")
         if result.returncode:
-            message = f"Meltano failed, and its log ends with\n{last_lines(WORKPLACE / 'meltano.log')}"
+            message = f"Meltano failed; of its log, {WORKPLACE / 'meltano.log'}:\n{causes(result.stderr)}"
             raise DemoError(message)
         connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(SCHEMA)))
         print_tables(connection, api)
         print_labour_cost(connection)
     print(NEXT)
+
+
+def causes(log: str) -> str:
+    """Return the lines of Meltano's log that tell what went wrong, or the last ones where none does."""
+    lines = [line for line in log.splitlines() if "METRIC" not in line]
+    telling = [line for line in lines if re.search(r"\b(error|warning|critical)\b", line, re.IGNORECASE)]
+    return "\n".join((telling or lines)[-LINES:])
 
 
 @contextmanager
@@ -109,10 +120,12 @@ def print_tables(connection: Connection, api: Api) -> None:
     """Print what is in each table beside what the API has; raise DemoError where they differ."""
     print(f"\n  {'table':<16}{'rows':>8}{'in the API':>14}")
     different = []
+    session = requests.Session()
+    session.trust_env = False  # no proxy reaches this machine from without
     for table, resource in TABLES.items():
         statement = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
         rows = connection.execute(statement).fetchall()[0][0]
-        expected = len(requests.get(f"{api.url}/_sandbox/records/{resource}", timeout=30).json())
+        expected = len(session.get(f"{api.url}/_sandbox/records/{resource}", timeout=30).json())
         print(f"  {table:<16}{rows:>8,}{expected:>14,}")
         if rows != expected:
             different.append(table)

@@ -39,7 +39,8 @@ def start(  # noqa: PLR0913  (each is one property of the process to start)
             options += [name, str(value)]
     with log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-I", __file__, *options, *command],
+            # Without the packages: their paths may need another locale than the command.
+            [sys.executable, "-I", "-S", __file__, *options, *command],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,

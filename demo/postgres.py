@@ -135,7 +135,7 @@ class EmbeddedPostgres:
         # The password is written last: without it, an earlier start did not come to its end.
         if not self.password_file.exists():
             self._initialize()
-        password = self.password_file.read_text()
+        password = self.password_file.read_text(encoding="utf-8")
         for _attempt in range(ATTEMPTS):
             server = Server("127.0.0.1", free_port(), self.USER, password, self.DATABASE)
             self._start(server.port)
@@ -162,13 +162,14 @@ class EmbeddedPostgres:
         workplace = self._make_workplace()
         try:
             password_file = workplace / "password"
-            password_file.write_text(password)
+            password_file.write_text(password, encoding="utf-8")
             self._hand_over(password_file)
             as_server: dict[str, Any] = {}
             if self.account:
                 as_server = {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []}
             subprocess.run(
                 [
+                    *as_somebody(),
                     self._programs(workplace) / "initdb",
                     f"--pgdata={self._data_argument}",
                     f"--username={self.USER}",
@@ -181,7 +182,7 @@ class EmbeddedPostgres:
                 cwd=self.data,
                 env=environment(),
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 check=True,
                 **as_server,
             )
@@ -191,7 +192,7 @@ class EmbeddedPostgres:
         finally:
             shutil.rmtree(workplace)
         self.password_file.touch(mode=0o600)
-        self.password_file.write_text(password)
+        self.password_file.write_text(password, encoding="utf-8")
 
     def _start(self, port: int) -> None:
         """Start the server under a keeper that ends it with this process."""
@@ -253,6 +254,22 @@ class EmbeddedPostgres:
             os.chown(path, self.account.pw_uid, self.account.pw_gid, follow_symlinks=False)
 
 
+def as_somebody() -> list[str]:
+    """Give what a command begins with that wants its user to have a name.
+
+    A container may run as a number that no list of users has; a name is lent by a namespace of users.
+    """
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        unshare = shutil.which("unshare")
+        if unshare is None:
+            message = f"user {os.geteuid()} has no name here, which Postgres wants: give it one, or set {VARIABLE}"
+            raise PostgresError(message) from None
+        return [unshare, "--user", f"--map-user={pwd.getpwnam('nobody').pw_uid}"]
+    return []
+
+
 def installation() -> Path:
     """Give the package that carries Postgres, without importing it."""
     found = find_spec(PACKAGE)
@@ -295,4 +312,4 @@ def free_port() -> int:
 
 def last_lines(log: Path, count: int = 10) -> str:
     """Give the end of a log file."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])

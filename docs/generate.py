@@ -225,7 +225,7 @@ def hub_definition(about: Facts) -> str:
     yaml = YAML()
     yaml.width, yaml.default_flow_style = 120, False
     (plugin,) = YAML(typ="safe").load(ROOT / "meltano.yml")["plugins"]["extractors"]
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     definition = {name: plugin[name] for name in SHARED} | {
         "variant": "tap-analytics",
         "maintenance_status": "beta",

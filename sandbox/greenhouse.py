@@ -409,6 +409,13 @@ class Greenhouse:
             }
             yield Happening(at, record["id"], _text(record).encode(), archived=False)
 
+    def plain(self, resource: str, rate: float) -> Iterator[Happening]:
+        """Yield records of a resource that nothing is known of, `rate` of them a weekday."""
+        rng = self._random(resource)
+        for number, at in enumerate(working_instants(rng, self._start, rate), start=1):
+            record: Record = {"id": f"{resource}-{number:07d}", "updatedTimestamp": stamp(at)}
+            yield Happening(at, record["id"], _text(record).encode(), archived=False)
+
     def late_updates(self, resource: str, rate: float) -> Iterator[Update]:
         """Yield changes to recent records, for a resource that grows by `rate` a weekday."""
         rng = self._random(f"{resource} late")

@@ -33,6 +33,7 @@ from sandbox.world import (
     DEFAULT_NOW,
     GENERIC,
     MASTER,
+    PLAIN,
     RESOURCES,
     TRANSACTIONAL,
     DateKind,
@@ -302,7 +303,7 @@ class Sandbox:
             if since is not None and instant is None:
                 raise _RefusalError(400, "since must be an RFC 3339 date-time")
             return self.world.select(resource, since=instant)
-        if resource not in TRANSACTIONAL:
+        if resource not in (*TRANSACTIONAL, *PLAIN):
             return self.world.select(resource)
         archived = not self._wild or params.get("return_archived") == "true"
         return self.world.select(resource, self._windows(params), archived=archived)
@@ -369,7 +370,7 @@ def _respond(answer: Answer) -> web.Response:
 
 def _paths(base: str) -> dict[str, str]:
     """Return which resource each path holds."""
-    folders = {"master": MASTER, "transactional": TRANSACTIONAL}
+    folders = {"master": MASTER, "transactional": (*TRANSACTIONAL, *PLAIN)}
     paths = {f"{base}/{folder}/{resource}": resource for folder, resources in folders.items() for resource in resources}
     return paths | {f"{base}/{GENERIC}": GENERIC}
 

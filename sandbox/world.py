@@ -25,8 +25,10 @@ MASTER: Final = (
     "varieties",
 )
 TRANSACTIONAL: Final = ("registrations", "sessions")
+PLAIN: Final[tuple[str, ...]] = ()
+"""Further transactional resources, whose records hold no more than a key and the time of their last change."""
 GENERIC: Final = "resource"
-RESOURCES: Final = (*MASTER, *TRANSACTIONAL, GENERIC)
+RESOURCES: Final = (*MASTER, *TRANSACTIONAL, *PLAIN, GENERIC)
 DEFAULT_NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 _LATE_DAYS: Final = 10
@@ -164,6 +166,7 @@ class World:
             self._creations("registrations", greenhouse.registrations(registration_rate)),
             self._creations("sessions", greenhouse.sessions(session_rate)),
             self._creations(GENERIC, greenhouse.generic(resources / work)),
+            *(self._creations(name, greenhouse.plain(name, resources / work)) for name in PLAIN),
             # Updates after creations: they change records of the days before theirs.
             self._late_updates("registrations", greenhouse.late_updates("registrations", registration_rate)),
             self._late_updates("sessions", greenhouse.late_updates("sessions", session_rate)),

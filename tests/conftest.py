@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -11,7 +12,7 @@ from sandbox import Sandbox
 # Before its first import, or its assertions would say nothing.
 pytest.register_assert_rewrite("tests.singer")
 
-from tests import singer  # noqa: E402
+from tests import clock, singer  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,12 +39,33 @@ LONG = ("/faults/", "/test_postgres.py", "/test_progress.py", "/test_resources",
 """The modules whose tests are short, but so many that the quick part would take more than a minute with them."""
 
 
+CALENDAR = (
+    "/test_clock.py",
+    "/test_connection_test.py",
+    "/test_dialect.py",
+    "/test_future.py",
+    "/test_meltano.py",
+    "/test_no_gap.py",
+    "/test_postgres.py",
+    "/test_production.py",
+    "/test_resources_incremental.py",
+    "/test_retries.py",
+    "/test_shards.py",
+    "/test_state.py",
+    "/faults/test_status.py",
+    "/faults/test_streams.py",
+)
+"""The modules whose tests have to do with time, which `make calendar` runs at many instants."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put whole modules into the slow part."""
+    """Put whole modules into the slow part, and into the calendar."""
     for item in items:
         if any(name in item.path.as_posix() for name in LONG):
             item.add_marker(pytest.mark.slow)
+        if any(name in item.path.as_posix() for name in CALENDAR):
+            item.add_marker(pytest.mark.calendar)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -52,6 +74,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         first, *others = ROADS
         marked = [pytest.param(name, marks=pytest.mark.slow) for name in others]
         metafunc.parametrize("way_out", [first, *marked], indirect=True, scope="module")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the process the clock of its tests; one that only has others run tests keeps the machine's."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]  # nothing that a test asks for is anywhere but here
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        clock.start()
+
+
+@pytest.fixture(autouse=True)
+def _clock() -> None:
+    """Have each test begin at the same instant."""
+    clock.start()
+
+
+def pytest_unconfigure() -> None:
+    """Give the machine its own time back."""
+    clock.stop()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -19,6 +19,7 @@ from urllib.parse import quote, quote_plus
 
 import jsonschema
 
+from tests.clock import environment
 from tests.warm import Forked
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Run:
 class Started:
     """A run that is under way: of a command, or of the tap with its imports made already.
 
-    Only the latter can be given a clock to go by.
+    It goes by the clock of the test, or by another one that it is given.
     """
 
     def __init__(  # noqa: PLR0913 - one for each thing that a user can give
@@ -104,6 +105,8 @@ class Started:
         clock: datetime | None = None,
     ) -> None:
         settings = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | dict(env or {})
+        if clock is not None:
+            settings |= environment(clock)
         self._key = str((config or {}).get("api_key") or settings.get(f"{PREFIX}API_KEY") or "").strip()
         self._directory = tempfile.TemporaryDirectory(prefix="tap-analytics-")
         if config is not None and ROAD:
@@ -127,7 +130,6 @@ class Started:
                     cwd=Path(self._directory.name),
                     stdout=self._stdout,
                     stderr=self._stderr,
-                    clock=clock,
                 )
             else:
                 self.process = subprocess.Popen(
@@ -193,6 +195,11 @@ def run_tap(  # noqa: PLR0913 - one for each thing that a user can give
 @cache
 def _discovered() -> str:
     return run_tap(None, args=["--discover"]).stdout
+
+
+def stream_names() -> list[str]:
+    """Return the names of the shipped streams, in the order of the catalog."""
+    return [stream["tap_stream_id"] for stream in json.loads(_discovered())["streams"]]
 
 
 def catalog_of(*streams: str, without: Mapping[str, Iterable[str]] | None = None) -> dict[str, Any]:

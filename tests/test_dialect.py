@@ -126,7 +126,7 @@ def test_the_meltano_command_runs_the_form_of_the_guide(tmp_path: Path) -> None:
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         assert result.returncode == 0, result.stderr

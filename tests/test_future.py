@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault
+from tests.clock import NOW
 from tests.conftest import settings
 from tests.singer import Started, State, catalog_of, instant
 from tests.test_resources import resource
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from tests.singer import Run
 
 INITIAL, TAIL = "registrations_initial", "registrations_incremental"
-NOW = datetime(2026, 6, 17, 18, 29, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 FAR = "2999-01-01T00:00:00Z"
+START = str((NOW - 47 * DAY).date())
 
 
 def text(moment: datetime) -> str:
@@ -163,7 +164,7 @@ def test_a_tail_after_a_backfill_that_began_in_the_future_goes_on_from_now(sandb
     sandbox.world.clear("registrations")
     run = run_at(sandbox, NOW, noted(backfill_began=FAR, backfill_completed=True), TAIL, lookback_days=0)
     assert run.said("WARNING", TAIL, "backfill_began", "in the future")
-    assert {request.params["date"] for request in sandbox.requests} <= {"20260616", "20260617"}
+    assert {request.params["date"] for request in sandbox.requests} <= {f"{NOW - days * DAY:%Y%m%d}" for days in (0, 1)}
     later = NOW + HOUR
     sandbox.world.put("registrations", {"id": "later", "updatedTimestamp": text(later)}, created=later, updated=later)
     assert ids(run_at(sandbox, NOW + 3 * DAY, run.state, TAIL, lookback_days=0)) == ["later"]
@@ -180,8 +181,8 @@ def test_a_backfill_that_began_in_the_future_is_noted_as_begun_now(sandbox: Sand
 def test_a_backfill_read_until_the_future_is_not_complete(sandbox: Sandbox) -> None:
     sandbox.world.clear("registrations")
     sandbox.world.put("registrations", {"id": "today"}, created=NOW, updated=NOW)
-    state = noted(backfill_start="2026-05-01", backfill_until="2999-01-01", backfill_completed=False)
-    run = run_at(sandbox, NOW, state, INITIAL, start_date="2026-05-01")
+    state = noted(backfill_start=START, backfill_until="2999-01-01", backfill_completed=False)
+    run = run_at(sandbox, NOW, state, INITIAL, start_date=START)
     assert run.said("WARNING", INITIAL, "backfill_until", "in the future")
     assert not run.said("is complete")
     assert ids(run) == ["today"]
@@ -192,11 +193,11 @@ def test_a_backfill_complete_until_a_day_in_the_future_goes_on(sandbox: Sandbox)
     sandbox.world.clear("registrations")
     sandbox.world.put("registrations", {"id": "today"}, created=NOW, updated=NOW)
     state = noted(
-        backfill_start="2026-05-01",
+        backfill_start=START,
         backfill_until=str(NOW.date()),
         backfill_end="2999-01-01",
         backfill_completed=True,
     )
-    run = run_at(sandbox, NOW, state, INITIAL, start_date="2026-05-01", end_date="2999-01-01")
+    run = run_at(sandbox, NOW, state, INITIAL, start_date=START, end_date="2999-01-01")
     assert run.said("WARNING", INITIAL, "backfill_end", "in the future")
     assert ids(run) == ["today"]

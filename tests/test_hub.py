@@ -95,7 +95,7 @@ def test_the_definition_is_what_the_hub_asks_for(definition: Facts) -> None:
 def test_meltano_takes_the_definition_for_a_plugin(definition: Facts) -> None:
     of_hub = {"variant", "maintenance_status", "quality", "keywords", "supported_python_versions"}
     extractor = {name: value for name, value in definition.items() if name not in of_hub}
-    schema = json.loads((files("meltano") / "schemas" / "meltano.schema.json").read_text())
+    schema = json.loads((files("meltano") / "schemas" / "meltano.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate({"version": 1, "plugins": {"extractors": [extractor]}}, schema)
 
 

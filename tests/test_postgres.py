@@ -113,7 +113,7 @@ def test_lets_nobody_in_without_the_password(data_directory: Path) -> None:
 def test_starts_again_where_making_the_data_directory_was_cut_short(data_directory: Path) -> None:
     half_made = data_directory / "data"
     half_made.mkdir(parents=True)
-    (half_made / "PG_VERSION").write_text("18\n")
+    (half_made / "PG_VERSION").write_text("18\n", encoding="utf-8")
     with EmbeddedPostgres(data_directory) as server:
         assert is_up(server.url)
 
@@ -139,7 +139,7 @@ def test_ends_with_the_process_that_started_it(
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
     )
     assert process.stdout
     with process:

@@ -16,23 +16,24 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.cold import timeshift
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import tzinfo
-    from pathlib import Path
 
 _NAME = "tap-analytics"
 _PAUSE = 0.004
+_ROOT = Path(__file__).parents[1]
 
 
 class Forked:
     """A run of the tap, used like a `subprocess.Popen`."""
 
-    def __init__(  # noqa: PLR0913 - one for each thing that a process has of its own
+    def __init__(
         self,
         words: Sequence[str],
         *,
@@ -40,7 +41,6 @@ class Forked:
         cwd: Path,
         stdout: Path,
         stderr: Path,
-        clock: datetime | None = None,
     ) -> None:
         answer = _ask(
             words=list(words),
@@ -48,7 +48,6 @@ class Forked:
             cwd=str(cwd),
             stdout=str(stdout),
             stderr=str(stderr),
-            ahead=(clock - datetime.now(UTC)).total_seconds() if clock else 0,
         )
         self.pid: int = answer["pid"]
         self.returncode: int | None = None
@@ -79,7 +78,15 @@ class Forked:
 
 @cache
 def _server() -> subprocess.Popen[str]:
-    server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.warm"],
+        cwd=_ROOT,
+        # Only the runs have a clock of their own.
+        env={name: value for name, value in os.environ.items() if name != timeshift.VARIABLE},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
     # It ends at the end of its questions; whoever measures coverage waits for what it has to tell.
     atexit.register(server.communicate)
     return server
@@ -101,6 +108,8 @@ def _ask(**question: object) -> dict[str, Any]:
 def _serve() -> None:
     """Answer questions until there are no more; in a child, run the command line and raise SystemExit."""
     import tap_analytics.tap  # noqa: F401, PLC0415 - this is what the process is for
+
+    timeshift.library()  # each run has the clock of its test
 
     gc.freeze()
     for line in sys.stdin:
@@ -138,27 +147,8 @@ def _become(question: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(question["env"])
     sys.argv = [_NAME, *question["words"]]
-    if question["ahead"]:
-        _move_clock(question["ahead"])
-
-
-def _move_clock(ahead: float) -> None:
-    """Have the tap, and the SDK, believe that it is some seconds later."""
-    real = time.time
-    time.time = lambda: real() + ahead
-
-    class Kind(type):
-        def __instancecheck__(cls, one: object) -> bool:
-            return isinstance(one, datetime)
-
-    class Clock(datetime, metaclass=Kind):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override] # it is one
-            return datetime.now(tz) + timedelta(seconds=ahead)
-
-    for name, module in sys.modules.items():
-        if name.startswith("tap_analytics") and getattr(module, "datetime", None) is datetime:
-            module.datetime = Clock  # type: ignore[attr-defined]
+    if timeshift.VARIABLE in os.environ:
+        timeshift.go_by(os.environ[timeshift.VARIABLE])
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ def test_no_room_for_the_output_is_said(full: Sandbox, tmp_path: Path) -> None:
     path.write_text(json.dumps(settings(full, resources=[shipped("workers")])), encoding="utf-8")
     with open("/dev/full", "wb") as device:  # noqa: PTH123
         found = subprocess.run(
-            [*COLD, "--config", str(path)], stdout=device, stderr=subprocess.PIPE, check=False, text=True
+            [*COLD, "--config", str(path)], stdout=device, stderr=subprocess.PIPE, check=False, encoding="utf-8"
         )
     assert found.returncode == 1
     assert "Traceback" not in found.stderr
@@ -219,7 +219,7 @@ sys.exit(before != after)
     )
     config = settings(sandbox, request_timeout=0.5, max_retries=1, window_days=2, start_date="2026-05-01")
     found = subprocess.run(
-        [sys.executable, "-c", script, json.dumps(config)], capture_output=True, check=False, text=True
+        [sys.executable, "-c", script, json.dumps(config)], capture_output=True, check=False, encoding="utf-8"
     )
     assert found.returncode == 0, found.stderr[-2000:]
 

@@ -26,7 +26,7 @@ def peak(config: dict[str, Any]) -> tuple[Run, int]:
     status = Path(f"/proc/{started.process.pid}/status")
     while started.process.poll() is None:
         with contextlib.suppress(OSError, StopIteration):
-            line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+            line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
             most = max(most, int(line.split()[1]) * 1024)
         time.sleep(0.01)
     return started.finish(), most

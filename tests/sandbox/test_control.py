@@ -21,7 +21,7 @@ def program() -> Iterator[Program]:
     """Return the running program, its address, and the headers with its key."""
     options = ["--days", "5", "--registrations", "20", "--api-key", "k", "--latency", "0.01"]
     command = [sys.executable, "-m", "sandbox", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8") as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         yield process, ready["url"], {"api_key": ready["api_key"]}
@@ -43,7 +43,7 @@ def test_program_serves_until_it_is_told_to_end(program: Program, number: signal
 
 def test_options_are_explained() -> None:
     command = [sys.executable, "-m", "sandbox", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     assert "--registrations" in done.stdout
     assert "seed of the made-up data" in done.stdout
 
