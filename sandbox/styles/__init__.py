@@ -35,12 +35,12 @@ class Styles:
 
     def answer(self, ask: Ask) -> Answer:
         """Answer a request; what no style knows, and what a style refuses, is answered with an error."""
-        found = {method: list(_matches(table, ask.segments)) for method, table in self._tables.items()}
-        if not any(found.values()):
+        matches = {method: list(_matches(table, ask.segments)) for method, table in self._tables.items()}
+        if not any(matches.values()):
             return error(404, "No such style")
-        if not found.get(ask.method):
+        if not matches.get(ask.method):
             return error(405, f"{ask.method} is not allowed")
-        style, ids = found[ask.method][0]
+        style, ids = matches[ask.method][0]
         try:
             return style(ask, *ids)
         except RefusedError as refused:

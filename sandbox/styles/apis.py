@@ -1,22 +1,25 @@
 """Stand-ins for public APIs of five kinds: issues, a CRM, a shop, JSON:API and OData."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
-from urllib.parse import quote
 
 from sandbox.faults import Answer
 from sandbox.instants import HOUR, parse, stamp
 from sandbox.styles.ask import Ask, RefusedError, reply
 from sandbox.styles.auth import PASSWORD, TOKEN, USERNAME, Guarded, basic
 from sandbox.styles.data import START, Record
-from sandbox.styles.linked import HeaderLinks
+from sandbox.styles.linked import Form, HeaderLinks, write_link
 from sandbox.styles.numbered import NumberedPages
 
 Style = Callable[..., Answer]
 
+_CAP: Final = 10
+"""Most records in a page of any stand-in, so that little data makes several pages."""
+
 
 def _at(number: int) -> str:
-    return stamp(START + number * HOUR)
+    return stamp(START + number * 6 * HOUR)
 
 
 def _bearer(style: Style) -> Style:
@@ -62,82 +65,91 @@ def _since(ask: Ask, records: Sequence[Record]) -> tuple[Record, ...]:
 
 def _issues(ask: Ask, _owner: str, _repo: str) -> Answer:
     state = ask.param("state") or "open"
-    found = [issue for issue in _since(ask, ISSUES) if state in ("all", issue["state"])]
-    return HeaderLinks(records=tuple(found))(ask)
+    chosen = [issue for issue in _since(ask, ISSUES) if state in ("all", issue["state"])]
+    return HeaderLinks(records=tuple(chosen), cap=_CAP)(ask)
 
 
 def _comments(ask: Ask, _owner: str, _repo: str, number: str) -> Answer:
     if not number.isdecimal() or int(number) > len(ISSUES):
         raise RefusedError(404, "Not Found")
-    return HeaderLinks(records=tuple(comments_of(int(number))))(ask)
+    return HeaderLinks(records=tuple(comments_of(int(number))), cap=_CAP)(ask)
 
 
 # A CRM, with a cursor in the body
 
 
 def _contact(number: int) -> Record:
-    return {
-        "id": str(100 + number),
-        "properties": {"email": f"contact{number}@example.com", "lastmodifieddate": _at(number)},
-        "createdAt": _at(number),
-        "updatedAt": _at(number * 2),
-        "archived": False,
-    }
+    email = None if number % 5 == 0 else f"contact{number}@example.com"
+    return {**_object(100 + number), "properties": {"email": email}}
 
 
-CONTACTS: Final = tuple(map(_contact, range(1, 24)))
+def _company(number: int) -> Record:
+    return {**_object(300 + number), "properties": {"name": f"Company {number}"}}
+
+
+def _object(number: int) -> Record:
+    return {"id": str(number), "createdAt": _at(number), "updatedAt": _at(number * 2), "archived": False}
+
+
+CONTACTS: Final = tuple(map(_contact, range(1, 30)))
+COMPANIES: Final = tuple(map(_company, range(1, 24)))
 
 
 def _after(records: Sequence[Record], after: str | None, limit: int) -> dict[str, Any]:
     if after is not None and not after.isdecimal():
         raise RefusedError(400, "after must be a number")
-    start = int(after or 0)
-    body: dict[str, Any] = {"results": records[start : start + limit]}
-    if start + limit < len(records):
-        body["paging"] = {"next": {"after": str(start + limit)}}
+    start, size = int(after or 0), min(limit, _CAP)
+    body: dict[str, Any] = {"results": records[start : start + size]}
+    if start + size < len(records):
+        body["paging"] = {"next": {"after": str(start + size)}}
     return body
 
 
-def _contacts(ask: Ask) -> Answer:
-    return reply(_after(CONTACTS, ask.param("after"), ask.number("limit", 10, least=1)))
+def _companies(ask: Ask) -> Answer:
+    return reply(_after(COMPANIES, ask.param("after"), ask.number("limit", _CAP, least=1)))
 
 
 def _search_contacts(ask: Ask) -> Answer:
-    """Answer with the contacts that were modified since a moment, in ms."""
+    """Answer with the contacts that have all the properties which the filters name."""
     filters = [one for group in ask.field("filterGroups") or [] for one in group["filters"]]
-    known = {("lastmodifieddate", "GTE")}
-    if {(one["propertyName"], one["operator"]) for one in filters} - known:
-        raise RefusedError(400, "filterGroups: only lastmodifieddate with GTE")
-    since = max((_milliseconds(one["value"]) for one in filters), default=0)
-    found = [one for one in CONTACTS if (parse(one["updatedAt"]) or 0) >= since]
-    limit = ask.number("limit", 10, least=1, in_body=True)
-    return reply({"total": len(found), **_after(found, ask.field("after"), limit)})
-
-
-def _milliseconds(value: object) -> int:
-    instant = int(str(value)) if str(value).isdecimal() else parse(value)
-    if instant is None:
-        raise RefusedError(400, "value must be an instant")
-    return instant
+    if {one["operator"] for one in filters} - {"HAS_PROPERTY"}:
+        raise RefusedError(400, "operator must be HAS_PROPERTY")
+    names = [one["propertyName"] for one in filters]
+    chosen = [one for one in CONTACTS if all(one["properties"].get(name) for name in names)]
+    limit = ask.number("limit", _CAP, least=1, in_body=True)
+    return reply({"total": len(chosen), **_after(chosen, ask.field("after"), limit)})
 
 
 # A shop, with page numbers from 1 and the number of pages in a header
 
 
 def _product(number: int) -> Record:
-    return {"id": number, "name": f"Product {number}", "price": f"{number}.50", "date_modified": _at(number)}
+    return {"id": number, "name": f"Product {number}", "price": f"{number}.50"}
 
 
 def _order(number: int) -> Record:
-    return {"id": 900 + number, "status": "completed", "total": "12.00", "line_items": [{"product_id": number}]}
+    # Shops write instants in UTC without saying so.
+    modified = _at(number).removesuffix(".000Z")
+    items = [{"product_id": number, "quantity": 1}]
+    return {"id": 900 + number, "status": "completed", "date_modified_gmt": modified, "line_items": items}
 
 
 PRODUCTS: Final = tuple(map(_product, range(1, 24)))
-ORDERS: Final = tuple(map(_order, range(1, 21)))
+ORDERS: Final = tuple(map(_order, range(1, 22)))
 
 
-def _shelf(records: tuple[Record, ...]) -> Style:
-    return _basic(NumberedPages(first=1, header="X-Total-Pages", bare=True, records=records))
+def _shelf(ask: Ask, records: tuple[Record, ...]) -> Answer:
+    return NumberedPages(first=1, header="X-Total-Pages", bare=True, records=records, cap=_CAP)(ask)
+
+
+def _products(ask: Ask) -> Answer:
+    return _shelf(ask, PRODUCTS)
+
+
+def _orders(ask: Ask) -> Answer:
+    """Answer with the orders that were modified after an instant."""
+    after = parse(ask.param("modified_after"))
+    return _shelf(ask, tuple(one for one in ORDERS if after is None or (parse(one["date_modified_gmt"]) or 0) > after))
 
 
 # Documents of JSON:API
@@ -164,7 +176,7 @@ def _document(records: tuple[Record, ...]) -> Style:
     def answer(ask: Ask) -> Answer:
         if ask.header("Accept") != "application/vnd.api+json":
             raise RefusedError(406, "Accept must be application/vnd.api+json")
-        size, page = ask.number("page[size]", 10, least=1), ask.number("page[number]", 1, least=1)
+        size, page = min(ask.number("page[size]", _CAP, least=1), _CAP), ask.number("page[number]", 1, least=1)
         more = page * size < len(records)
         links = {"self": ask.url, "next": ask.link(**{"page[number]": page + 1}) if more else None}
         body = {"data": records[(page - 1) * size : page * size], "links": links, "meta": {"total": len(records)}}
@@ -188,37 +200,49 @@ CUSTOMERS: Final = tuple(map(_customer, range(1, 24)))
 SALES: Final = tuple(map(_sale, range(1, 24)))
 
 
-def _entities(name: str, key: str, records: tuple[Record, ...], *, absolute: bool) -> Style:
+_FILTER: Final = re.compile(r"(\w+) ge (\S+)")
+
+
+def _filtered(records: tuple[Record, ...], condition: str | None) -> list[Record]:
+    if condition is None:
+        return list(records)
+    match = _FILTER.fullmatch(condition)
+    least = parse(match[2]) if match else None
+    if match is None or least is None:
+        raise RefusedError(400, "$filter must be a field, ge, and an instant")
+    return [one for one in records if (parse(one[match[1]]) or 0) >= least]
+
+
+def _entities(key: str, records: tuple[Record, ...], form: Form) -> Style:
     """Return a style whose pages name the last key of the page before, as `$skiptoken`."""
 
     def answer(ask: Ask) -> Answer:
         token = (ask.param("$skiptoken") or "").strip("'")
-        rest = [one for one in records if not token or str(one[key]) > token]
-        body: dict[str, Any] = {"@odata.context": f"$metadata#{name}", "value": rest[:10]}
-        if len(rest) > len(body["value"]):
-            query = quote(f"$skiptoken='{body['value'][-1][key]}'", safe="$='")
-            body["@odata.nextLink"] = f"{ask.url.partition('?')[0]}?{query}" if absolute else f"{name}?{query}"
+        rest = [one for one in _filtered(records, ask.param("$filter")) if str(one[key]) > token]
+        body: dict[str, Any] = {"@odata.context": "$metadata", "value": rest[:_CAP]}
+        if len(rest) > _CAP:
+            body["@odata.nextLink"] = write_link(ask, form, **{"$skiptoken": f"'{rest[_CAP - 1][key]}'"})
         return reply(body, headers={"OData-Version": "4.0"})
 
     return answer
 
 
 _REPO: Final = "apis/issues/repos/*/*/issues"
-_CRM: Final = "apis/crm/crm/v3/objects/contacts"
+_CRM: Final = "apis/crm/crm/v3/objects"
 _SHOP: Final = "apis/shop/wp-json/wc/v3"
 
 GET: Final[dict[str, Style]] = {
     _REPO: _bearer(_issues),
     f"{_REPO}/*/comments": _bearer(_comments),
-    _CRM: _bearer(_contacts),
-    f"{_SHOP}/products": _shelf(PRODUCTS),
-    f"{_SHOP}/orders": _shelf(ORDERS),
+    f"{_CRM}/companies": _bearer(_companies),
+    f"{_SHOP}/products": _basic(_products),
+    f"{_SHOP}/orders": _basic(_orders),
     "apis/jsonapi/articles": _document(ARTICLES),
     "apis/jsonapi/people": _document(PEOPLE),
-    "apis/odata/Customers": _entities("Customers", "CustomerID", CUSTOMERS, absolute=False),
-    "apis/odata/Orders": _entities("Orders", "OrderID", SALES, absolute=True),
+    "apis/odata/Customers": _entities("CustomerID", CUSTOMERS, "sibling"),
+    "apis/odata/Orders": _entities("OrderID", SALES, "absolute"),
 }
 """What is asked for with GET, by path."""
 
-POST: Final[dict[str, Style]] = {f"{_CRM}/search": _bearer(_search_contacts)}
+POST: Final[dict[str, Style]] = {f"{_CRM}/contacts/search": _bearer(_search_contacts)}
 """What is asked for with POST, by path."""

@@ -11,8 +11,8 @@ from sandbox.styles.data import PAGE, THINGS, Record
 
 _PAGES: Final = -(-len(THINGS) // PAGE)
 
-Form = Literal["absolute", "relative", "query", "other"]
-"""How a link is written: with the origin, as a path, as a query, or with the origin of another server."""
+Form = Literal["absolute", "relative", "sibling", "query", "other"]
+"""How a link is written: with the origin, as a path, as the last segment of one, as a query, or with another origin."""
 
 End = Literal["null", "absent", "empty"]
 """What the last page has where the others name the next one."""
@@ -27,6 +27,8 @@ def write_link(ask: Ask, form: Form, **params: object) -> str:
             return link
         case "relative":
             return f"{parts.path}?{parts.query}"
+        case "sibling":
+            return f"{parts.path.rpartition('/')[2]}?{parts.query}"
         case "query":
             return f"?{parts.query}"
         case "other":
@@ -71,10 +73,12 @@ class HeaderLinks:
     # Further parameters of the link to the next page, as the header has them.
     extra: str = ""
     records: tuple[Record, ...] = THINGS
+    # Most records in a page, whatever its size is asked to be.
+    cap: int = 100
 
     def __call__(self, ask: Ask) -> Answer:
         """Answer with a page."""
-        size = ask.number("per_page", PAGE, least=1)
+        size = min(ask.number("per_page", PAGE, least=1), self.cap)
         pages = max(-(-len(self.records) // size), 1)
         page = ask.number("page", 1, least=1)
         links = [(1, 'rel="first"'), (pages, 'rel="last"')]
@@ -140,6 +144,7 @@ class CursorPages:
 GET: Final = {
     "link/absolute": LinkedPages(),
     "link/relative": LinkedPages(form="relative"),
+    "link/sibling": LinkedPages(form="sibling"),
     "link/query": LinkedPages(form="query"),
     "link/other": LinkedPages(form="other"),
     "link/absent": LinkedPages(end="absent"),

@@ -59,10 +59,12 @@ class NumberedPages:
     beyond: Literal["empty", "last", "refused"] = "empty"
     bare: bool = False
     records: tuple[Record, ...] = THINGS
+    # Most records in a page, whatever its size is asked to be.
+    cap: int = 100
 
     def __call__(self, ask: Ask) -> Answer:
         """Answer with a page."""
-        size = PAGE if self.in_body else ask.number(self.size, PAGE, least=1)
+        size = PAGE if self.in_body else min(ask.number(self.size, PAGE, least=1), self.cap)
         pages = -(-len(self.records) // size)
         index = ask.number(self.page, self.first, least=self.first, in_body=self.in_body) - self.first
         if index >= pages and self.beyond == "refused":

@@ -15,17 +15,17 @@ _WITHOUT_NOTES: Final = 3
 
 
 def _org(key: object) -> Record:
-    found = org(str(key))
-    if found is None:
+    known = org(str(key))
+    if known is None:
         raise RefusedError(404, f"No organisation {key}")
-    return found
+    return known
 
 
 def _repo(key: object) -> Record:
-    found = repo(str(key))
-    if found is None:
+    known = repo(str(key))
+    if known is None:
         raise RefusedError(404, f"No repository {key}")
-    return found
+    return known
 
 
 def _orgs(_ask: Ask) -> Answer:
@@ -47,10 +47,10 @@ def _repos(_ask: Ask, key: str) -> Answer:
 
 
 def _issues(_ask: Ask, org_key: str, repo_key: str) -> Answer:
-    found = _repo(repo_key)
-    if found["org"] != _org(org_key)["id"]:
+    known = _repo(repo_key)
+    if known["org"] != _org(org_key)["id"]:
         raise RefusedError(404, f"No repository {repo_key} of {org_key}")
-    return reply({"data": issues_of(found)})
+    return reply({"data": issues_of(known)})
 
 
 def _repo_issues(_ask: Ask, key: str) -> Answer:
@@ -58,10 +58,10 @@ def _repo_issues(_ask: Ask, key: str) -> Answer:
 
 
 def _notes(_ask: Ask, key: str) -> Answer:
-    found = _org(key)
-    if found["no"] == _WITHOUT_NOTES:
+    known = _org(key)
+    if known["no"] == _WITHOUT_NOTES:
         raise RefusedError(404, "This organisation has no notes")
-    return reply({"data": [{"id": found["no"] * 100, "text": f"note of {found['name']}"}]})
+    return reply({"data": [{"id": known["no"] * 100, "text": f"note of {known['name']}"}]})
 
 
 def _refused_notes(_ask: Ask, key: str) -> Answer:

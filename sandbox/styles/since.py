@@ -18,11 +18,11 @@ _PAGE: Final = 5
 
 def _instant(value: object) -> int:
     # A plus sign that nobody escaped arrives as a space.
-    found = parse(str(value).replace(" ", "+"))
-    if found is None:
+    instant = parse(str(value).replace(" ", "+"))
+    if instant is None:
         message = "must be an RFC 3339 date-time"
         raise ValueError(message)
-    return found
+    return instant
 
 
 def _day(value: object) -> str:

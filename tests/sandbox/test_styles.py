@@ -92,7 +92,9 @@ def test_numbers_in_bodies(ask: Ask) -> None:
 # Pages that name the next one
 
 
-@pytest.mark.parametrize("path", ["absolute", "relative", "query", "other", "absent", "empty", "deep", "odd"])
+@pytest.mark.parametrize(
+    "path", ["absolute", "relative", "sibling", "query", "other", "absent", "empty", "deep", "odd"]
+)
 def test_links(ask: Ask, path: str) -> None:
     def following(answer: requests.Response) -> object:
         body = answer.json()
@@ -115,6 +117,7 @@ def test_how_links_are_written(sandbox: Sandbox, ask: Ask) -> None:
 
     assert link("absolute") == f"{sandbox.url}/styles/link/absolute?page=2"
     assert link("relative") == "/styles/link/relative?page=2"
+    assert link("sibling") == "sibling?page=2"
     assert link("query") == "?page=2"
     assert link("other") == f"{sandbox.url}/styles/link/other?page=2".replace("127.0.0.1", "localhost")
     assert link("circle", 3) == f"{sandbox.url}/styles/link/circle?page=1"

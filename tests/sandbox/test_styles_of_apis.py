@@ -95,8 +95,11 @@ TOKEN = {"Authorization": f"Bearer {auth.TOKEN}"}
 def test_issues_and_comments(ask: Ask) -> None:
     issues = "apis/issues/repos/octo/hello/issues"
     assert ask(issues).status_code == 401
-    first = ask(issues, headers=TOKEN, params={"state": "all", "per_page": 20})
-    assert ids(first) + ids(ask(first.links["next"]["url"], headers=TOKEN)) == [one["id"] for one in apis.ISSUES]
+    pages = [ask(issues, headers=TOKEN, params={"state": "all", "per_page": 100})]
+    while "next" in pages[-1].links:
+        pages.append(ask(pages[-1].links["next"]["url"], headers=TOKEN))
+    assert [len(ids(page)) for page in pages] == [10, 10, 3]
+    assert [one for page in pages for one in page.json()] == list(apis.ISSUES)
     assert {issue["state"] for issue in ask(issues, headers=TOKEN).json()} == {"open"}
     assert ids(ask(f"{issues}/5/comments", headers=TOKEN)) == [501, 502]
     assert ask(f"{issues}/99/comments", headers=TOKEN).status_code == 404
@@ -105,37 +108,40 @@ def test_issues_and_comments(ask: Ask) -> None:
 
 
 def test_a_crm(ask: Ask) -> None:
-    contacts = "apis/crm/crm/v3/objects/contacts"
-    page = ask(contacts, headers=TOKEN, params={"limit": 20}).json()
-    assert page["paging"] == {"next": {"after": "20"}}
-    last = ask(contacts, headers=TOKEN, params={"limit": 20, "after": "20"}).json()
-    assert [one["id"] for one in page["results"] + last["results"]] == [one["id"] for one in apis.CONTACTS]
+    objects = "apis/crm/crm/v3/objects"
+    page = ask(f"{objects}/companies", headers=TOKEN, params={"limit": 100}).json()
+    assert page["paging"] == {"next": {"after": "10"}}
+    last = ask(f"{objects}/companies", headers=TOKEN, params={"after": "20"}).json()
+    assert page["results"] + last["results"] == [*apis.COMPANIES[:10], *apis.COMPANIES[20:]]
     assert "paging" not in last
-    condition = {"propertyName": "lastmodifieddate", "operator": "GTE", "value": apis.CONTACTS[-2]["updatedAt"]}
-    body = {"filterGroups": [{"filters": [condition]}], "limit": 1}
-    found = ask(f"{contacts}/search", headers=TOKEN, json=body).json()
-    assert (found["total"], found["paging"]["next"]["after"]) == (2, "1")
-    assert ask(f"{contacts}/search", headers=TOKEN, json={"after": "x"}).status_code == 400
-    unknown = {"filterGroups": [{"filters": [{**condition, "operator": "LT"}]}]}
-    assert ask(f"{contacts}/search", headers=TOKEN, json=unknown).status_code == 400
-    nonsense = {"filterGroups": [{"filters": [{**condition, "value": "soon"}]}]}
-    assert ask(f"{contacts}/search", headers=TOKEN, json=nonsense).status_code == 400
+    condition = {"propertyName": "email", "operator": "HAS_PROPERTY"}
+    body = {"filterGroups": [{"filters": [condition]}], "limit": 2}
+    result = ask(f"{objects}/contacts/search", headers=TOKEN, json={**body, "after": "3"}).json()
+    assert (result["total"], result["paging"]["next"]["after"]) == (24, "5")
+    assert [one["id"] for one in result["results"]] == ["104", "106"]
+    assert ask(f"{objects}/contacts/search", headers=TOKEN, json={"after": "x"}).status_code == 400
+    other = {"filterGroups": [{"filters": [{**condition, "operator": "LT"}]}]}
+    assert ask(f"{objects}/contacts/search", headers=TOKEN, json=other).status_code == 400
+    assert ask(f"{objects}/contacts/search", json=body).status_code == 401
 
 
 def test_a_shop(ask: Ask) -> None:
-    products = ask("apis/shop/wp-json/wc/v3/products", auth=BASIC, params={"page": 3})
+    shop = "apis/shop/wp-json/wc/v3"
+    products = ask(f"{shop}/products", auth=BASIC, params={"page": 3, "per_page": 100})
     assert products.headers["X-Total-Pages"] == "3"
     assert ids(products) == [21, 22, 23]
-    assert ask("apis/shop/wp-json/wc/v3/orders", params={"page": 1}).status_code == 401
+    after = {"modified_after": apis.ORDERS[-3]["date_modified_gmt"]}
+    assert ids(ask(f"{shop}/orders", auth=BASIC, params=after)) == [920, 921]
+    assert ask(f"{shop}/orders").status_code == 401
 
 
 def test_documents_of_json_api(ask: Ask) -> None:
     accept = {"Accept": "application/vnd.api+json"}
-    answer = ask("apis/jsonapi/articles", headers=accept, params={"page[size]": 20})
-    assert answer.headers["Content-Type"] == "application/vnd.api+json"
-    last = ask(answer.json()["links"]["next"], headers=accept)
-    assert ids(answer) + ids(last) == [one["id"] for one in apis.ARTICLES]
-    assert last.json()["links"]["next"] is None
+    answers = [ask("apis/jsonapi/articles", headers=accept, params={"page[size]": 100})]
+    assert answers[0].headers["Content-Type"] == "application/vnd.api+json"
+    while link := answers[-1].json()["links"]["next"]:
+        answers.append(ask(link, headers=accept))
+    assert [one for answer in answers for one in answer.json()["data"]] == list(apis.ARTICLES)
     assert len(ids(ask("apis/jsonapi/people", headers=accept))) == 4
     assert ask("apis/jsonapi/articles").status_code == 406
 
@@ -143,11 +149,19 @@ def test_documents_of_json_api(ask: Ask) -> None:
 @pytest.mark.parametrize(("path", "records"), [("Customers", apis.CUSTOMERS), ("Orders", apis.SALES)])
 def test_entities_of_odata(ask: Ask, path: str, records: tuple[Any, ...]) -> None:
     answer = ask(f"apis/odata/{path}")
-    found = answer.json()["value"]
+    entities = answer.json()["value"]
     links = []
     while link := answer.json().get("@odata.nextLink"):
         links.append(link)
         answer = ask(urljoin(answer.url, link))
-        found += answer.json()["value"]
-    assert found == list(records)
+        entities += answer.json()["value"]
+    assert entities == list(records)
     assert bool(urlsplit(links[0]).netloc) == (path == "Orders")
+
+
+def test_a_filter_of_odata(ask: Ask) -> None:
+    least = apis.SALES[11]["OrderDate"]
+    first = ask("apis/odata/Orders", params={"$filter": f"OrderDate ge {least}"}).json()
+    second = ask(first["@odata.nextLink"]).json()
+    assert first["value"] + second["value"] == list(apis.SALES[11:])
+    assert ask("apis/odata/Orders", params={"$filter": "OrderDate gt soon"}).status_code == 400

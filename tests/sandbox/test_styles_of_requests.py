@@ -149,8 +149,8 @@ def test_filters(ask: Ask, path: str, params: dict[str, Any], expected: list[int
 
 
 def test_a_filter_by_numbers_in_no_order_and_one_in_a_body(ask: Ask) -> None:
-    found = ask("since/number", params={"since": 22}).json()["data"]
-    assert sorted(thing["n"] for thing in found) == [22, 23, 24]
+    matching = ask("since/number", params={"since": 22}).json()["data"]
+    assert sorted(thing["n"] for thing in matching) == [22, 23, 24]
     assert ids(ask("since/body", json={"filter": {"since": "2026-01-12T12:00:00Z"}})) == [24, 25]
 
 
