@@ -113,6 +113,7 @@ GET: Final = {
     "auth/query_once": Guarded(_query_once),
     "auth/cookie": Guarded(_cookie),
     "auth/bearer": Guarded(_header("Authorization", f"Bearer {TOKEN}")),
+    "auth/user": Guarded(_header("Authorization", basic(TOKEN, ""))),
     "auth/basic": Guarded(_header("Authorization", basic(USERNAME, PASSWORD))),
 }
 """What is asked for with GET, by path; what tokens protect is added for each server."""

@@ -61,6 +61,9 @@ def _tokens() -> list[Case]:
         _auth("bearer", "bearer", bearer),
         _auth("bearer without its type", "bearer", {"token": TOKEN}),
         _auth("http_basic", "basic", basic),
+        _auth("http_basic with a token and no password", "user", {**basic, "username": TOKEN, "password": ""}),
+        _auth("a wrong password", "basic", {**basic, "password": "not the right one"}, error="401"),
+        _auth("a wrong token", "bearer", {**bearer, "token": "not the right one"}, error="401"),
         Case(
             name="auth: of an endpoint, over the client's",
             about="auth",
@@ -125,6 +128,22 @@ def _clients() -> list[Case]:
             {"client": {"base_url": "{base}/shapes"}, "resources": ["data"]},
             streams=("data",),
         ),
+        case(
+            "words that only steer the loader",
+            things(
+                "shapes/data",
+                parallelized=True,
+                max_table_nesting=2,
+                table_format="delta",
+                file_format="parquet",
+                columns={"id": {"data_type": "bigint"}},
+            ),
+        ),
+        case(
+            "a write disposition that is an object",
+            things("shapes/data", write_disposition={"disposition": "merge", "strategy": "upsert"}),
+        ),
+        case("defaults of resources", things("shapes/data", key=None, defaults={"primary_key": ["id", "name"]})),
         case(
             "defaults that a resource takes back",
             things(

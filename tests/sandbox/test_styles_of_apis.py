@@ -30,6 +30,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "query_once": {"params": {"api_key": auth.KEY}},
     "cookie": {"cookies": {"session": auth.COOKIE}},
     "bearer": {"headers": {"Authorization": f"Bearer {auth.TOKEN}"}},
+    "user": {"auth": (auth.TOKEN, "")},
     "basic": {"auth": BASIC},
 }
 
