@@ -46,9 +46,9 @@ class Case:
     records: Mapping[str, Ids] | None = None
     """What the tap brings, where it departs from dlt and does not fail."""
     error: str | None = None
-    """What the last line of the log matches (a regular expression, in any case), where the tap fails."""
+    """What the message of the last line matches (a regular expression, in any case), where the tap fails."""
     warning: str | None = None
-    """What a warning in the log matches, where there must be one; the same kind of expression."""
+    """What the message of a warning matches, where there must be one; the same kind of expression."""
 
     def config_for(self, base: str, size: int) -> Words:
         """Return the configuration for a server and for one run."""
