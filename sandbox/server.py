@@ -29,6 +29,7 @@ from sandbox.faults import (
     error,
 )
 from sandbox.instants import DAY, parse, to_ms
+from sandbox.styles import Ask, Styles
 from sandbox.world import (
     DEFAULT_NOW,
     GENERIC,
@@ -42,6 +43,7 @@ from sandbox.world import (
 )
 
 _CONTROL: Final = "/_sandbox/"
+_STYLES: Final = "/styles/"
 _MOST_DAYS: Final = 366
 _GENERIC_PAGE: Final = 100
 # How long a request that is being served may take when the server stops.
@@ -64,8 +66,9 @@ class _RefusalError(Exception):
 class Request:
     """One request of the API as the server saw it.
 
-    `time` is monotonic seconds; `status` is None until the answer goes out, and stays so when the
-    connection was cut; `in_flight` counts the requests being served then, this one included.
+    `time` is monotonic seconds; `target` is the path and the query as they were written; `status`
+    is None until the answer goes out, and stays so when the connection was cut; `in_flight` counts
+    the requests being served then, this one included.
     """
 
     time: float
@@ -75,6 +78,8 @@ class Request:
     headers: dict[str, str]
     authorized: bool
     in_flight: int
+    target: str = ""
+    body: str = ""
     status: int | None = None
 
 
@@ -116,6 +121,7 @@ class Sandbox:
         )
         self.api_key = api_key
         self.requests: list[Request] = []
+        self.styles = Styles()
         self._wild = dialect == "wild"
         self._base = "/ext" if self._wild else ""
         self._paths = _paths(self._base if self._wild else "/v1")
@@ -225,6 +231,8 @@ class Sandbox:
             headers=headers,
             authorized=carrier.get(self._auth_name) == self.api_key,
             in_flight=self._active,
+            target=http.raw_path,
+            body=(await http.read()).decode(errors="replace"),
         )
         self.requests.append(request)
         for callback in self._callbacks:
@@ -261,6 +269,9 @@ class Sandbox:
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
     def _answer(self, request: Request, happening: Happening) -> Answer:
+        if request.path.startswith(self._base + _STYLES):
+            url = f"http://{request.headers.get('Host', '')}{request.target}"
+            return self.styles.answer(Ask(request.method, url, request.headers, request.body))
         if not request.authorized:
             raise _RefusalError(401, "Missing or wrong API key")
         resource = self._paths.get(request.path)

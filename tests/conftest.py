@@ -35,7 +35,15 @@ ROADS: dict[str, dict[str, Any]] = {
 }
 
 
-LONG = ("/faults/", "/test_postgres.py", "/test_progress.py", "/test_resources", "/test_dialect.py")
+LONG = (
+    "/faults/",
+    "/test_postgres.py",
+    "/test_progress.py",
+    "/test_resources",
+    "/test_dialect.py",
+    "/test_parity.py",
+    "/parity/test_examples.py",
+)
 """The modules whose tests are short, but so many that the quick part would take more than a minute with them."""
 
 
