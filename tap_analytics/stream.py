@@ -36,6 +36,7 @@ from tap_analytics.singer.records import (
     RecordError,
     decode_exactly,
 )
+from tap_analytics.singer.schema import breadcrumb
 from tap_analytics.sync import probe
 from tap_analytics.sync.replication import (
     BOOKMARK,
@@ -164,7 +165,7 @@ class AnalyticsStream(ApiStream):
             schema = self.effective_schema
             self._record_encoder = RecordEncoder(
                 schema,
-                selected=[name for name in schema["properties"] if self.mask["properties", name]],
+                selected=lambda path: self.mask[breadcrumb(path)],
                 keys=self.primary_keys,
                 cursor=self._cursor,
                 warn=self.warn,
@@ -407,7 +408,7 @@ class AnalyticsStream(ApiStream):
         return (
             self.ABORT_AT_RECORD_COUNT is None
             and type(self).post_process is RESTStream.post_process
-            and self.record_encoder.is_flat
+            and self.record_encoder.slow_reason is None
             and len(self.stream_maps) == 1
             and not self.stream_maps[0].flattening_enabled
             and self._is_merely_named()

@@ -14,7 +14,8 @@ from singer_sdk.exceptions import DiscoveryError
 
 from tap_analytics.config import words as vocabulary
 from tap_analytics.rest.endpoint import Offset, Paginator, SinglePage, Window
-from tap_analytics.singer.inference import infer, kinds, typed
+from tap_analytics.singer.inference import infer
+from tap_analytics.singer.schema import kinds, typed
 from tap_analytics.stream import AnalyticsStream
 from tap_analytics.sync.replication import Cursor, FullTable
 

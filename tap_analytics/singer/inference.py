@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import DiscoveryError
 
+from tap_analytics.singer.schema import typed
 from tap_analytics.timestamps import parse_instant
 
 if TYPE_CHECKING:
@@ -51,18 +52,6 @@ def infer(records: Iterable[Mapping[str, Any]], *, keys: Sequence[str]) -> Schem
         raise DiscoveryError(msg)
     named = {name: _nullable(schema, nullable=name not in keys) for name, schema in properties.items()}
     return {"type": "object", "properties": named, "required": list(keys)}
-
-
-def kinds(definition: Mapping[str, Any]) -> list[str]:
-    """Return the names of the types that a definition allows."""
-    named = definition.get("type", [])
-    return [named] if isinstance(named, str) else list(named)
-
-
-def typed(named: str | Sequence[str], *, nullable: bool) -> str | list[str]:
-    """Return names of types with or without null among them."""
-    found = [kind for kind in kinds({"type": named}) if kind != "null"]
-    return [*found, "null"] if nullable else found[0] if len(found) == 1 else found
 
 
 def _of(value: object) -> Schema:

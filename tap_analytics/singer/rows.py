@@ -1,0 +1,115 @@
+"""What is read from compiled rows: their cursors, and whether their timestamps are in UTC."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from itertools import repeat
+from operator import attrgetter, countOf
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tap_analytics.singer.schema import ITEMS, VALUES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tap_analytics.singer.compile import Attributes
+
+Reading = tuple[Sequence[Any], bool]
+"""The cursors of some records, none where the stream has none, and whether all their timestamps are in UTC."""
+
+
+class RowReader:
+    """Reads what every record is looked at for, with all loops in C wherever that can be.
+
+    A timestamp without an offset is not in UTC. To find out costs a tenth of decoding a record.
+    """
+
+    def __init__(self, cursor: Attributes | None, *, cursor_format: str | None, instants: Sequence[Attributes]) -> None:
+        """Take where the cursor and the timestamps are in a row."""
+        plain = [path for path in instants if ITEMS not in path and VALUES not in path]
+        self._cursor_of = _getter(cursor) if cursor else None
+        self._kind: Any = {"date": date, "date-time": datetime}.get(cursor_format or "")
+        self._plain = [_getter(path) for path in plain]
+        self._nested = [path for path in instants if path not in plain]
+        names = [".".join(map(str, cursor))] if cursor else []
+        names += [".".join([*map(str, path), "tzinfo"]) for path in plain]
+        self._quick = attrgetter(*names) if names and not self._nested else None
+        self._width = len(names)
+
+    def read(self, decode: Callable[[Any], object], records: Sequence[Any]) -> Reading:
+        """Return the cursors of some records, and whether all their timestamps are in UTC.
+
+        Raises msgspec.DecodeError where a record or a cursor is not of its type.
+        """
+        # One by one: each record's values are gone before the next one's are made.
+        rows = map(decode, records)
+        if not self._width and not self._nested:
+            deque(rows, maxlen=0)
+            return (), True
+        if self._quick is not None:
+            try:
+                return self._read_quickly(list(map(self._quick, rows)))
+            except AttributeError:  # one is null or missing
+                self._quick = None
+                rows = map(decode, records)
+        return self._read_all(list(rows))
+
+    def _read_quickly(self, values: list[Any]) -> Reading:
+        columns: list[Sequence[Any]] = [values] if self._width == 1 else list(zip(*values, strict=True))
+        cursors = columns.pop(0) if self._cursor_of and columns else ()
+        in_utc = all(countOf(zones, UTC) == len(zones) for zones in columns)
+        return cursors, self._cursors_in_utc(cursors) and in_utc
+
+    def _read_all(self, rows: list[object]) -> Reading:
+        cursors = list(map(self._cursor_of, rows)) if self._cursor_of else []
+        in_utc = self._cursors_in_utc(cursors)
+        for get in self._plain:
+            zones = map(getattr, map(get, rows), repeat("tzinfo"), repeat(UTC))
+            in_utc = in_utc and countOf(zones, UTC) == len(rows)
+        for path in self._nested:
+            in_utc = in_utc and all(zone is UTC for row in rows for zone in _zones_at(row, path))
+        return cursors, in_utc
+
+    def _cursors_in_utc(self, cursors: Sequence[Any]) -> bool:
+        """Tell whether cursors, which were decoded as text, are in UTC where they are timestamps."""
+        if self._kind is None:
+            return True
+        try:
+            instants = msgspec.convert(cursors, list[self._kind])  # type: ignore[name-defined] # it is known by now
+        except msgspec.ValidationError:
+            texts = [cursor for cursor in cursors if isinstance(cursor, str)]  # the others are null or missing
+            instants = msgspec.convert(texts, list[self._kind])  # type: ignore[name-defined] # as above
+        return self._kind is date or countOf(map(attrgetter("tzinfo"), instants), UTC) == len(instants)
+
+
+def _getter(attributes: Attributes) -> Callable[[object], object]:
+    """Return what reads a value from a compiled row: None or UNSET where it is null or missing."""
+    if len(attributes) == 1:
+        return attrgetter(str(attributes[0]))
+
+    def get(row: object) -> object:
+        for attribute in attributes:
+            row = getattr(row, str(attribute), None)
+        return row
+
+    return get
+
+
+def _zones_at(value: Any, path: Sequence[str | int]) -> Iterator[object]:  # noqa: ANN401 - of compiled rows
+    if not path:
+        yield getattr(value, "tzinfo", UTC)
+        return
+    step, rest = path[0], path[1:]
+    inner: Iterable[object]
+    if step == ITEMS:
+        inner = value if isinstance(value, list) else ()
+    elif step == VALUES:
+        inner = value.values() if isinstance(value, dict) else ()
+    else:
+        inner = (getattr(value, str(step), None),)
+    for one in inner:
+        yield from _zones_at(one, rest)
