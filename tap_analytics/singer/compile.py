@@ -14,7 +14,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from tap_analytics.singer.schema import ITEMS, VALIDATING, VALUES, Definition, Path, Selected, dotted, kinds
+from tap_analytics.singer.schema import (
+    ITEMS,
+    LARGEST_INTEGER,
+    VALIDATING,
+    VALUES,
+    Definition,
+    Path,
+    Selected,
+    dotted,
+    kinds,
+)
 
 Attributes = tuple[str | int, ...]
 """The attributes that lead from a compiled row to a value, with `ITEMS` and `VALUES` where there are many."""
@@ -73,8 +83,8 @@ class Rules:
 
     selected: Selected
     """Whether the property at a path is selected."""
-    evolves: bool = False
-    """Whether unknown properties are to be noticed at every depth, because they extend the schema."""
+    is_strict: bool = False
+    """Whether unknown properties at any depth, and whole numbers of more than 64 bits, are to be noticed."""
     rewrites_instants: bool = False
     """Whether the projection rewrites timestamps."""
     unknown: Mapping[Path, AbstractSet[str]] = field(default_factory=dict)
@@ -134,14 +144,16 @@ class Projection:
     def _members(self, definition: Definition, path: Path) -> dict[str, Any] | None:
         """Return the types that keep the members of an object, or None where all of it leaves as it came."""
         properties = definition["properties"]
-        unknown = self._rules.unknown.get(path, set())
-        selected = {name: inner for name, inner in properties.items() if self._rules.selected((*path, name))}
-        fields = {name: self.kept(inner, (*path, name)) for name, inner in selected.items()}
-        drops_unknown = bool(unknown) and not allows_unknown(definition, path)
-        if len(fields) == len(properties) and not drops_unknown and all(kind is Raw for kind in fields.values()):
+        unknown = {*self._rules.unknown.get(path, ()), *definition.get("required", ())} - properties.keys()
+        selected = [name for name in properties if self._rules.selected((*path, name))]
+        fields = {name: self.kept(properties[name], (*path, name)) for name in selected}
+        if allows_unknown(definition, path):
+            additional = self._additional(definition, path)
+            fields |= {name: additional for name in sorted(unknown) if self._rules.selected((*path, name))}
+        if fields.keys() == {*properties, *unknown} and all(kind is Raw for kind in fields.values()):
             return None
         _require_fields([*properties, *unknown], path)
-        return fields if drops_unknown else fields | dict.fromkeys(sorted(unknown), self._additional(definition, path))
+        return fields
 
     def _additional(self, definition: Definition, path: Path) -> Any:  # noqa: ANN401 - as above
         """Return the type that keeps the members that an object may have beside those that it names."""
@@ -176,8 +188,10 @@ class Check:
         self.closed: set[Path] = set()
         """The paths of objects that a record must not have unknown properties in."""
 
-    def record(self, schema: Definition, *, keys: Iterable[str], elsewhere: Iterable[str] = ()) -> type[msgspec.Struct]:
-        """Return the type of a record, whose keys are there and not null.
+    def decoder(
+        self, schema: Definition, *, keys: Iterable[str], elsewhere: Iterable[str] = ()
+    ) -> msgspec.json.Decoder[Any]:
+        """Return the decoder of records whose keys are there and not null.
 
         The values of some properties come from elsewhere: a record must not have them.
         Raises UncompilableError where only a validator can judge a record.
@@ -187,7 +201,12 @@ class Check:
             raise UncompilableError(msg)
         properties = {name: inner for name, inner in schema["properties"].items() if name not in set(elsewhere)}
         required = {*schema.get("required", ()), *keys} & properties.keys()
-        return self._struct({**schema, "properties": properties, "required": required}, (), (), keys=set(keys))
+        try:
+            row = self._struct({**schema, "properties": properties, "required": required}, (), (), keys=set(keys))
+            return msgspec.json.Decoder(row)
+        except (TypeError, ValueError, OverflowError) as error:
+            msg = f"msgspec does not know such a type: {error}"
+            raise UncompilableError(msg) from None
 
     def _struct(
         self, definition: Definition, path: Path, attributes: Attributes, *, keys: AbstractSet[str] = frozenset()
@@ -197,7 +216,7 @@ class Check:
         _require_fields([*properties, *unknown], path)
         additional = definition.get("additionalProperties", True)
         # What becomes of an unknown property is decided when it is first seen.
-        closed = not path or self._rules.evolves or additional not in (True, {}) or self._changes(definition, path)
+        closed = not path or self._rules.is_strict or additional not in (True, {}) or self._changes(definition, path)
         if closed:
             self.closed.add(path)
         fields: dict[str, Any] = {}
@@ -250,6 +269,10 @@ class Check:
             return list[inner]  # type: ignore[valid-type] # made here
         if kind == "string":
             return self._string(definition, path, attributes)
+        if kind == "integer" and self._rules.is_strict:
+            lowest = {} if "exclusiveMinimum" in definition else {"minimum": -LARGEST_INTEGER}
+            highest = {} if "exclusiveMaximum" in definition else {"maximum": LARGEST_INTEGER}
+            definition = {**lowest, **highest, **definition}
         return _limited(_SCALARS[kind], kind, definition)
 
     def _object(self, definition: Definition, path: Path, attributes: Attributes) -> Any:  # noqa: ANN401 - as above

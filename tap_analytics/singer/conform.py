@@ -127,7 +127,8 @@ class Conformer:
         new = found - self._unknown
         self._unknown |= new
         if self._contract.columns == "discard_row":
-            raise DiscardedError(names)
+            msg = f"it has fields that the schema does not have: {names}"
+            raise DiscardedError(msg)
         if new:
             names = ", ".join(sorted(_printable(dotted((*path, name))) for path, name in new))
             self._warn(f"The API sends fields that the schema does not have: {names}. They are left out.")
@@ -170,7 +171,7 @@ class Conformer:
 
     def _fit_members(self, values: dict[str, Any], definition: Definition, path: Path) -> Any:  # noqa: ANN401 - an object, null or nothing
         properties, additional = definition.get("properties", {}), definition.get("additionalProperties", True)
-        if additional is False:
+        if additional is False or (properties and self._contract.columns in {"freeze", "discard_row"}):
             self.report_unknown((path, name) for name in values if name not in properties)
         fitted = {}
         for name, value in values.items():
@@ -222,7 +223,8 @@ class Conformer:
         if self._contract.data_type == "freeze":
             msg = f"{msg}; schema_contract freezes the data types"
             raise FrozenError(msg)
-        raise DiscardedError(dotted(path))
+        msg = f"it {msg}"
+        raise DiscardedError(msg)
 
     def _report(self, value: object, definition: Definition, path: Path, outcome: Outcome) -> None:
         if (path, outcome) in self._warned:
@@ -244,6 +246,17 @@ class Conformer:
                 return bool(validator.is_valid(_plain(value)))
             except ArithmeticError:
                 return False
+
+
+def fits(value: object, definition: Definition) -> bool:
+    """Tell whether a value is of a type that a definition allows, or is converted to one without a loss."""
+    named = kinds(definition)
+    fitted = [value] if _is_any(value, named) else [_CONVERSIONS.get(kind, _no_conversion)(value) for kind in named]
+    written = _INSTANTS.get(definition.get("format", ""))
+    for one in fitted:
+        if one is not _OMIT and not (isinstance(one, str) and written is not None and written(one) is None):
+            return True
+    return value == [] and "object" in named
 
 
 def _needs_validator(definition: Definition) -> bool:

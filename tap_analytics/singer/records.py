@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import decimal
 import re
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,27 +16,26 @@ from singer_sdk.exceptions import DataError
 
 from tap_analytics.rest.body import Body, UnreadableBodyError
 from tap_analytics.singer.compile import (
-    Check,
-    Instant,
-    Projection,
     Rules,
-    UncompilableError,
     allows_unknown,
     can_be_a_field,
     optional,
 )
 from tap_analytics.singer.conform import Conformer, ConformError
-from tap_analytics.singer.contract import SchemaContract
-from tap_analytics.singer.instants import has_offset, timestamp
+from tap_analytics.singer.contract import DiscardedError, FrozenError, SchemaContract
+from tap_analytics.singer.evolution import Evolution, loadable
+from tap_analytics.singer.fast import FastPath
 from tap_analytics.singer.output import encoder as _encoder
-from tap_analytics.singer.rows import RowReader
-from tap_analytics.singer.schema import definition_at, unknown_properties
+from tap_analytics.singer.schema import definition_at, prune, unknown_properties, value_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Hashable, Iterator
     from datetime import datetime
 
     from tap_analytics.singer.schema import Definition, Path, Selected
+
+Wanted = Callable[[Sequence[Any]], Iterable[bool] | None]
+"""Tells of records by their cursors which are wanted; None is all of them."""
 
 DEFAULT = SchemaContract()
 """What becomes of data that the schema does not know, where the user says nothing."""
@@ -63,6 +66,9 @@ def _with_whole_characters(text: bytes) -> bytes:
 
 class RecordError(DataError):
     """A good answer does not hold what was asked for."""
+
+    index: int = 0
+    """Which record of a chunk it is about."""
 
 
 class Selector:
@@ -136,6 +142,32 @@ def decode_exactly(record: Raw | bytes) -> dict[str, Any]:
         raise RecordError(msg) from None
 
 
+class KeyReader:
+    """Reads what tells a record from the others of its stream."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        # Without a key that a decoder can find, a whole record tells itself apart.
+        is_found = keys and all(map(can_be_a_field, keys))
+        self._decoder = msgspec.json.Decoder(optional(dict.fromkeys(keys, Raw))) if is_found else None
+
+    def key_of(self, record: Raw) -> Hashable:
+        """Return the bytes of a record's key, or of all of it where it has none."""
+        if self._decoder is None:
+            return bytes(record)
+        try:
+            row = self._decoder.decode(record)
+            return tuple(bytes(value) for value in msgspec.structs.astuple(row))
+        except (msgspec.ValidationError, TypeError):
+            return bytes(record)  # it has no key; its encoding reports that
+
+
+@dataclass(frozen=True)
+class SchemaChange:
+    """The schema of a stream changes before its next record."""
+
+    schema: dict[str, Any]
+
+
 class RecordEncoder:
     """Checks and encodes the records of one stream without taking their values apart.
 
@@ -158,82 +190,134 @@ class RecordEncoder:
         """Take the schema, and the names of the fields that `extra` adds to the records of a page."""
         self.schema = schema
         self._selected = selected
+        self._warn = warn
         self._keys = tuple(keys)
         self._cursor = (cursor,) if isinstance(cursor, str) else cursor
         self._added = frozenset(added)
-        self._contract = contract
+        self._is_strict = contract.columns != "discard_value" or contract.data_type == "evolve"
+        self._learns_unknown = contract.columns in {"evolve", "discard_value"}
+        self._evolution = Evolution(contract, selected=selected)
+        self.discarded = 0
+        """Records that the schema contract has dropped so far."""
         self._conformer = Conformer(schema, warn, selected=selected, contract=contract)
         self._unknown: dict[Path, set[str]] = {}
         self._rewrites_instants = False
-        self._key_decoder = _key_decoder([key for key in keys if key not in self._added])
+        self.key_of = KeyReader([key for key in keys if key not in self._added]).key_of
         self._extra = (b"", b"")
         self._compile()
 
     def _compile(self) -> None:
-        """Make the decoders that find whatever does not fit the schema, and that keep what may leave."""
-        rules = Rules(self._selected, self._contract.columns == "evolve", self._rewrites_instants, self._unknown)
-        check = Check(rules, cursor=self._cursor)
-        self.slow_reason: str | None = None
-        """Why records must be decoded one by one, or None where they need not."""
-        try:
-            record = check.record(self.schema, keys=self._keys, elsewhere=self._added)
-            kept = Projection(rules).kept({"type": "object", **self.schema}, ())
-        except UncompilableError as error:
-            self.slow_reason = str(error)
-            return
-        self._check = msgspec.json.Decoder(record)
-        self._kept = None if kept is Raw else msgspec.json.Decoder(kept, dec_hook=self._instant)
-        self._closed = check.closed
-        self._reader = RowReader(
-            check.cursor,
-            cursor_format=definition_at(self.schema, self._cursor or ()).get("format"),
-            instants=() if self._rewrites_instants else check.instants,
+        rules = Rules(self._selected, self._is_strict, self._rewrites_instants, self._unknown)
+        self._fast = FastPath(
+            self.schema,
+            rules,
+            keys=self._keys,
+            cursor=self._cursor,
+            added=self._added,
+            report_local_time=self._conformer.report_local_time,
         )
 
-    def _instant(self, kind: type, text: str) -> Instant:
-        """Return a timestamp as it is to be written: the hook of the decoder that keeps what may leave."""
-        written = timestamp(text)
-        if written is None:
-            msg = f"{kind.__name__}: {text!r} is no timestamp"
-            raise ValueError(msg)
-        if not has_offset(text):
-            self._conformer.report_local_time()
-        return Instant(written)
+    @property
+    def slow_reason(self) -> str | None:
+        """Why records must be decoded one by one, or None where they need not."""
+        return self._fast.slow_reason
 
-    def key_of(self, record: Raw) -> Hashable:
-        """Return what tells a record from the others of its stream."""
-        if self._key_decoder is None:
-            return bytes(record)
-        try:
-            row = self._key_decoder.decode(record)
-            return tuple(bytes(value) for value in msgspec.structs.astuple(row))
-        except (msgspec.ValidationError, TypeError):
-            return bytes(record)  # it has no key; its encoding reports that
+    def process(
+        self, chunk: Sequence[Raw], extra: bytes = b"", wanted: Wanted | None = None
+    ) -> Iterator[SchemaChange | Sequence[Raw | bytes]]:
+        """Yield some records encoded, valid under the schema, and the schema before them where it changes.
+
+        `wanted` takes the cursors of records and tells which of them are wanted, None being all.
+        Raises RecordError with the index of a record that has no valid form, or that the schema
+        contract refuses.
+        """
+        cursors = self._read(chunk)
+        if cursors is None:
+            yield from self._evolve(chunk)
+            cursors = self.check(chunk)
+        if cursors is None:
+            for values in self._decode_all(chunk, extra, wanted):
+                yield (_encoder.encode(values),)
+            return
+        kept = wanted(cursors) if wanted is not None and cursors else None
+        yield self.encode(chunk if kept is None else list(compress(chunk, kept)), extra)
+
+    def process_decoded(
+        self, chunk: Sequence[Raw], extra: bytes = b"", wanted: Wanted | None = None
+    ) -> Iterator[SchemaChange | dict[str, Any]]:
+        """Yield what `process` yields, with records as Python values that have lost no digit."""
+        if self._evolution.is_possible and self._read(chunk) is None:
+            yield from self._evolve(chunk)
+        yield from self._decode_all(chunk, extra, wanted)
+
+    def _evolve(self, chunk: Sequence[Raw]) -> Iterator[SchemaChange]:
+        """Widen the schema so that records fit it, where its contract allows that."""
+        if not self._evolution.is_possible:
+            return
+        before, schema = self.loadable_schema, self.schema
+        for record in chunk:
+            with suppress(RecordError):  # it is reported when it is decoded
+                schema = self._evolution.widened(schema, decode_exactly(record))
+        if schema is not self.schema:
+            self.schema = schema
+            self._conformer.learn(schema)
+            self._compile()
+            if self.loadable_schema != before:
+                yield SchemaChange(self.loadable_schema)
+
+    @property
+    def loadable_schema(self) -> dict[str, Any]:
+        """The schema of the records as they leave: what a SCHEMA message shows."""
+        return loadable(prune(self.schema, self._selected))
+
+    def _decode_all(self, chunk: Sequence[Raw], extra: bytes, wanted: Wanted | None) -> Iterator[dict[str, Any]]:
+        for index, record in enumerate(chunk):
+            try:
+                values = self.decode(record, extra)
+            except DiscardedError as error:
+                self._report_discarded(error)
+                continue
+            except RecordError as error:
+                error.index = index
+                raise
+            kept = wanted((value_at(values, self._cursor),)) if wanted is not None and self._cursor else None
+            if kept is None or all(kept):
+                yield values
+
+    def _report_discarded(self, error: DiscardedError) -> None:
+        self.discarded += 1
+        if self.discarded == 1:
+            self._warn(f"A record is dropped, as schema_contract demands: {error}. Further ones are only counted.")
 
     def check(self, chunk: Sequence[Raw]) -> Sequence[Any] | None:
         """Return the cursors of some records, or None if a record does not fit the schema.
 
         There are no cursors where the stream has none.
         """
-        if self.slow_reason is not None:
-            return None
-        try:
-            cursors, in_utc = self._reader.read(self._check.decode, chunk)
-        except (msgspec.DecodeError, RecursionError):
-            return self.check(chunk) if self._learn(chunk) else None
-        if in_utc or self._rewrites_instants:
-            return cursors
+        cursors = self._read(chunk)
+        return self._read(chunk) if cursors is None and self._learn(chunk) else cursors
+
+    def _read(self, chunk: Sequence[Raw]) -> Sequence[Any] | None:
+        reading = self._fast.read(chunk)
+        if reading is None or reading[1]:
+            return reading and reading[0]
         self._rewrites_instants = True
         self._compile()
-        return self.check(chunk)
+        return self._read(chunk)  # from now on more is known of it
 
     def _learn(self, chunk: Sequence[Raw]) -> bool:
         """Take note of properties that the schema does not know; tell whether a new check can pass them."""
+        if self.slow_reason is not None or not self._learns_unknown:
+            return False
         try:
             found = {pair for record in chunk for pair in unknown_properties(decode_exactly(record), self.schema)}
         except RecordError:
             return False
-        new = [(path, name) for path, name in found if path in self._closed and name not in self._unknown.get(path, ())]
+        new = [
+            (path, name)
+            for path, name in found
+            if path in self._fast.closed and name not in self._unknown.get(path, ())
+        ]
         if not new or not all(can_be_a_field(name) for _, name in new):
             return False
         self._conformer.report_unknown((path, name) for path, name in new if not self._leaves(path))
@@ -252,8 +336,8 @@ class RecordEncoder:
         `extra` is the members of a JSON object, without its braces, that are added to each record.
         """
         records: Sequence[Raw | bytes] = chunk
-        if self._kept is not None:
-            records = [_encoder.encode(row) for row in map(self._kept.decode, chunk)]
+        if self._fast.project is not None:
+            records = list(map(_encoder.encode, map(self._fast.project, chunk)))
         if extra:
             members = self._conformed(extra)
             records = [_with_members(bytes(record), members) for record in records]
@@ -270,7 +354,8 @@ class RecordEncoder:
     def decode(self, record: Raw, extra: bytes = b"") -> dict[str, Any]:
         """Return the selected fields of a record, and of `extra`, as Python values that have lost no digit.
 
-        Raises RecordError where it is no object, has no key, or has no form that fits the schema.
+        Raises RecordError where it is no object, has no key, or has no form that fits the schema,
+        and DiscardedError where the schema contract drops it.
         """
         values = decode_exactly(record)
         if extra:
@@ -281,15 +366,8 @@ class RecordEncoder:
                 raise RecordError(msg)
         try:
             return self._conformer.conform(values)
-        except ConformError as error:
+        except (ConformError, FrozenError) as error:
             raise RecordError(str(error)) from None
-
-
-def _key_decoder(keys: Sequence[str]) -> msgspec.json.Decoder[Any] | None:
-    """Return what finds the key in a record, or None where only the whole record tells itself apart."""
-    if not keys or not all(map(can_be_a_field, keys)):
-        return None
-    return msgspec.json.Decoder(optional(dict.fromkeys(keys, Raw)))
 
 
 def _with_members(record: bytes, members: bytes) -> bytes:

@@ -23,6 +23,9 @@ Path = tuple[str | int, ...]
 Selected = Callable[[Path], bool]
 """Tells whether the property at a path is selected."""
 
+LARGEST_INTEGER = 2**63 - 1
+"""The largest whole number that a column of whole numbers holds; beyond it, a field is inferred as `number`."""
+
 VALIDATING = frozenset(Draft7Validator.VALIDATORS) - {"$ref"}
 """Keywords that constrain a value; every other one is an annotation."""
 
@@ -104,3 +107,10 @@ def definition_at(schema: Definition, path: Path) -> Definition:
             inner = definition.get("properties", {}).get(step, inner)
         definition = inner
     return definition if isinstance(definition, Mapping) else {}
+
+
+def value_at(record: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON
+    """Return the value of a decoded record at a path of names; None where there is none."""
+    for name in path:
+        record = record.get(name) if isinstance(record, Mapping) else None
+    return record

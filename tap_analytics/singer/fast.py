@@ -1,4 +1,4 @@
-"""What is read from compiled rows: their cursors, and whether their timestamps are in UTC."""
+"""The fast path: records are checked, and what may leave is kept, without a value being taken apart."""
 
 from __future__ import annotations
 
@@ -10,16 +10,80 @@ from operator import attrgetter, countOf
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Raw
 
-from tap_analytics.singer.schema import ITEMS, VALUES
+from tap_analytics.singer.compile import Check, Instant, Projection, UncompilableError
+from tap_analytics.singer.instants import has_offset, timestamp
+from tap_analytics.singer.schema import ITEMS, VALUES, definition_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tap_analytics.singer.compile import Attributes
+    from tap_analytics.singer.compile import Attributes, Rules
+    from tap_analytics.singer.schema import Definition, Path
 
 Reading = tuple[Sequence[Any], bool]
 """The cursors of some records, none where the stream has none, and whether all their timestamps are in UTC."""
+
+
+class FastPath:
+    """The decoders of one schema: one finds whatever does not fit it, the other keeps what may leave."""
+
+    def __init__(  # noqa: PLR0913 - what the decoders depend on
+        self,
+        schema: Definition,
+        rules: Rules,
+        *,
+        keys: Sequence[str],
+        cursor: Path | None,
+        added: Iterable[str],
+        report_local_time: Callable[[], None],
+    ) -> None:
+        self._report_local_time = report_local_time
+        self.slow_reason: str | None = None
+        """Why records must be decoded one by one, or None where they need not."""
+        self.closed: set[Path] = set()
+        """The paths of objects in which unknown properties are noticed."""
+        self.project: Callable[[Raw], object] | None = None
+        """Decodes what may leave of a record, ready to be encoded; None where all of it may."""
+        check = Check(rules, cursor=cursor)
+        try:
+            self._check = check.decoder(schema, keys=keys, elsewhere=added)
+            kept = Projection(rules).kept({"type": "object", **schema}, ())
+        except UncompilableError as error:
+            self.slow_reason = str(error)
+            return
+        self.closed = check.closed
+        self.project = None if kept is Raw else msgspec.json.Decoder(kept, dec_hook=self._instant).decode
+        self._rewrites_instants = rules.rewrites_instants
+        self._reader = RowReader(
+            check.cursor,
+            cursor_format=definition_at(schema, cursor or ()).get("format"),
+            instants=() if rules.rewrites_instants else check.instants,
+        )
+
+    def read(self, records: Sequence[Raw]) -> Reading | None:
+        """Return the cursors of some records, and whether they may leave as they are; None where one does not fit.
+
+        Records in which a timestamp is not in UTC fit, but need decoders that rewrite timestamps.
+        """
+        if self.slow_reason is not None:
+            return None
+        try:
+            cursors, in_utc = self._reader.read(self._check.decode, records)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return cursors, in_utc or self._rewrites_instants
+
+    def _instant(self, kind: type, text: str) -> Instant:
+        """Return a timestamp as it is to be written: the hook of the decoder that keeps what may leave."""
+        written = timestamp(text)
+        if written is None:
+            msg = f"{kind.__name__}: {text!r} is no timestamp"
+            raise ValueError(msg)
+        if not has_offset(text):
+            self._report_local_time()
+        return Instant(written)
 
 
 class RowReader:
