@@ -404,15 +404,23 @@ class AnalyticsStream(ApiStream):
                 yield from self._encoded(page, counter)
 
     def _takes_fast_road(self) -> bool:
-        """Tell whether records leave as they came: nothing is to be changed within them."""
-        return (
-            self.ABORT_AT_RECORD_COUNT is None
-            and type(self).post_process is RESTStream.post_process
-            and self.record_encoder.slow_reason is None
-            and len(self.stream_maps) == 1
-            and not self.stream_maps[0].flattening_enabled
-            and self._is_merely_named()
-        )
+        """Tell whether records leave as they came, and say which road they take if that is another one."""
+        reason = self._slow_reason()
+        if reason is not None:
+            self.logger.info("%s: records are decoded one by one: %s.", self.name, reason)
+        return reason is None
+
+    def _slow_reason(self) -> str | None:
+        """Return what is to be changed within records, or must be looked at in each; None where there is nothing."""
+        if self.ABORT_AT_RECORD_COUNT is not None:
+            return "only some of them are read"
+        if type(self).post_process is not RESTStream.post_process:
+            return "the stream has a post_process of its own"
+        if len(self.stream_maps) != 1 or not self._is_merely_named():
+            return "stream_maps change them"
+        if self.stream_maps[0].flattening_enabled:
+            return "flattening_enabled changes them"
+        return self.record_encoder.slow_reason
 
     def _is_merely_named(self) -> bool:
         """Tell whether the stream map, if there is any, does no more than give an alias."""

@@ -15,7 +15,7 @@ from singer_sdk.exceptions import DiscoveryError
 from tap_analytics.config import words as vocabulary
 from tap_analytics.rest.endpoint import Offset, Paginator, SinglePage, Window
 from tap_analytics.singer.inference import infer
-from tap_analytics.singer.schema import kinds, typed
+from tap_analytics.singer.schema import kinds, typed, with_nullable_items
 from tap_analytics.stream import AnalyticsStream
 from tap_analytics.sync.replication import Cursor, FullTable
 
@@ -117,7 +117,7 @@ def _facts(resource: Words, base: type[AnalyticsStream], config: Words) -> dict[
     if facts["write_disposition"] == "append":
         facts["primary_keys"] = ()
     if "schema" in resource:
-        facts["schema"] = {"type": "object", **resource["schema"]}
+        facts["schema"] = with_nullable_items({"type": "object", **resource["schema"]})
     elif base is not DeclaredStream and facts.get("primary_keys", base.primary_keys) != base.primary_keys:
         facts["schema"] = _rekeyed(_shipped_schema(base), facts["primary_keys"])
     return facts

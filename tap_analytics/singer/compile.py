@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
 from operator import or_
@@ -87,8 +87,13 @@ class Rules:
     """Whether unknown properties at any depth, and whole numbers of more than 64 bits, are to be noticed."""
     rewrites_instants: bool = False
     """Whether the projection rewrites timestamps."""
-    unknown: Mapping[Path, AbstractSet[str]] = field(default_factory=dict)
-    """The unknown properties that were seen, by the path of their object."""
+    unknown: AbstractSet[tuple[Path, str]] = frozenset()
+    """The unknown properties that were seen: the path of the object and the name."""
+
+    def unknown_at(self, path: Path, definition: Definition) -> set[str]:
+        """Return the names that the object at a path is known to have, or must have, beside its properties."""
+        seen = {name for other, name in self.unknown if other == path}
+        return seen.union(definition.get("required", ())).difference(definition["properties"])
 
 
 def struct(fields: Mapping[str, Any], defaults: Mapping[str, Any], *, closed: bool = False) -> type[msgspec.Struct]:
@@ -144,7 +149,7 @@ class Projection:
     def _members(self, definition: Definition, path: Path) -> dict[str, Any] | None:
         """Return the types that keep the members of an object, or None where all of it leaves as it came."""
         properties = definition["properties"]
-        unknown = {*self._rules.unknown.get(path, ()), *definition.get("required", ())} - properties.keys()
+        unknown = self._rules.unknown_at(path, definition)
         selected = [name for name in properties if self._rules.selected((*path, name))]
         fields = {name: self.kept(properties[name], (*path, name)) for name in selected}
         if allows_unknown(definition, path):
@@ -212,7 +217,7 @@ class Check:
         self, definition: Definition, path: Path, attributes: Attributes, *, keys: AbstractSet[str] = frozenset()
     ) -> type[msgspec.Struct]:
         properties = definition["properties"]
-        unknown = {*self._rules.unknown.get(path, ()), *definition.get("required", ())} - properties.keys()
+        unknown = self._rules.unknown_at(path, definition)
         _require_fields([*properties, *unknown], path)
         additional = definition.get("additionalProperties", True)
         # What becomes of an unknown property is decided when it is first seen.

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MOST_DIGITS = 4000
 """Digits that a number written with an exponent may have as a whole number."""
 
+MOST_UNKNOWN = 1000
+"""Fields that the schema does not have and that a stream remembers: an API may use data as names."""
+
 _STRUCTURE = frozenset({"type", "items", "properties", "required", "additionalProperties"})
 """Keywords that the conformer obeys itself; a validator judges by the others."""
 
@@ -118,20 +121,20 @@ class Conformer:
 
         Raises FrozenError and DiscardedError as `conform` does.
         """
-        if not (found := {*unknown}):
+        if not (pairs := {*unknown}):
             return
-        names = ", ".join(sorted(_printable(dotted((*path, name))) for path, name in found))
         if self._contract.columns == "freeze":
-            msg = f"has fields that its schema does not have: {names}; schema_contract freezes the columns"
+            msg = f"has fields that its schema does not have: {_names(pairs)}; schema_contract freezes the columns"
             raise FrozenError(msg)
-        new = found - self._unknown
-        self._unknown |= new
         if self._contract.columns == "discard_row":
-            msg = f"it has fields that the schema does not have: {names}"
+            msg = f"it has fields that the schema does not have: {_names(pairs)}"
             raise DiscardedError(msg)
-        if new:
-            names = ", ".join(sorted(_printable(dotted((*path, name))) for path, name in new))
-            self._warn(f"The API sends fields that the schema does not have: {names}. They are left out.")
+        new = pairs - self._unknown
+        if new and len(self._unknown) < MOST_UNKNOWN:
+            self._unknown |= new
+            self._warn(f"The API sends fields that the schema does not have: {_names(new)}. They are left out.")
+            if len(self._unknown) >= MOST_UNKNOWN:
+                self._warn(f"More than {MOST_UNKNOWN:,} fields are not in the schema; no more of them are named.")
 
     def report_local_time(self) -> None:
         """Warn once that timestamps have no offset."""
@@ -302,6 +305,10 @@ def _declared(definition: Definition) -> str:
     if definition.get("format") in _INSTANTS:
         named = [definition["format"] if kind == "string" else kind for kind in named]
     return f" where the schema says {' or '.join(named)}" if named else ""
+
+
+def _names(unknown: Iterable[tuple[Path, str]]) -> str:
+    return ", ".join(sorted(_printable(dotted((*path, name))) for path, name in unknown))
 
 
 def _printable(name: str) -> str:

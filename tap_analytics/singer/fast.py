@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from tap_analytics.singer.compile import Check, Instant, Projection, UncompilableError
-from tap_analytics.singer.instants import has_offset, timestamp
+from tap_analytics.singer.instants import has_offset, in_utc
 from tap_analytics.singer.schema import ITEMS, VALUES, definition_at
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class FastPath:
         report_local_time: Callable[[], None],
     ) -> None:
         self._report_local_time = report_local_time
+        self._has_local_times = False
         self.slow_reason: str | None = None
         """Why records must be decoded one by one, or None where they need not."""
         self.closed: set[Path] = set()
@@ -77,11 +78,12 @@ class FastPath:
 
     def _instant(self, kind: type, text: str) -> Instant:
         """Return a timestamp as it is to be written: the hook of the decoder that keeps what may leave."""
-        written = timestamp(text)
+        written = in_utc(text)
         if written is None:
             msg = f"{kind.__name__}: {text!r} is no timestamp"
             raise ValueError(msg)
-        if not has_offset(text):
+        if not (self._has_local_times or text[-6] in "+-" or has_offset(text)):
+            self._has_local_times = True
             self._report_local_time()
         return Instant(written)
 

@@ -74,8 +74,8 @@ def infer(
 def define(value: object) -> Schema:
     """Return the definition of one value, whose items and members may all be null."""
     if isinstance(value, str):
-        found = _format(value)
-        return {"type": ["string", "null"]} | ({"format": found} if found else {})
+        text_format = _format(value)
+        return {"type": ["string", "null"]} | ({"format": text_format} if text_format else {})
     if isinstance(value, list):
         return {"type": ["array", "null"], "items": reduce(merge, map(define, value), define(None))}
     if isinstance(value, Mapping):

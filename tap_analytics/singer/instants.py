@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -34,7 +35,9 @@ def timestamp(text: str) -> str | None:
     if match is None:
         return None
     offset = match["offset"] or "Z"
-    sign, hours, minutes = _OFFSET.fullmatch(offset).groups("00") if offset not in "Zz" else ("+", "00", "00")  # type: ignore[union-attr] # the pattern is a part of the other
+    sign, hours, minutes = (
+        ("+", "00", "00") if offset in "Zz" else (offset[0], offset[1:3], offset[3:].strip(":") or "00")
+    )
     try:
         # Not `fromisoformat`, whose idea of a valid hour depends on the version of Python.
         start = f"{match['day']}T{match['minute'] or '00:00'}:{match['second'] or '00'}"
@@ -51,6 +54,29 @@ def timestamp(text: str) -> str | None:
     return f"{instant.isoformat()}{match['fraction'] or ''}Z"
 
 
+def in_utc(text: str) -> str | None:
+    """Return what `timestamp` returns, for a timestamp that has been decoded and so is valid; faster."""
+    if text[-1] in "Zz":
+        return text
+    shift = _shift(text[-6:])
+    if shift is None:
+        return timestamp(text)
+    try:
+        # The fraction stays as it is: a datetime has microseconds at the most.
+        return f"{(datetime.fromisoformat(text[:19]) - shift).isoformat()}{text[19:-6]}Z" if shift else text
+    except OverflowError:
+        return text
+
+
+@lru_cache(maxsize=256)
+def _shift(offset: str) -> timedelta | None:
+    match = _OFFSET.fullmatch(offset)
+    if match is None or offset[3] != ":":
+        return None
+    sign, hours, minutes = match.groups()
+    return timedelta(hours=int(sign + hours), minutes=int(sign + minutes))
+
+
 def _match(text: str) -> re.Match[str] | None:
     return _ISO.fullmatch(_BASIC.sub(r"\1-\2-\3T\4:\5:\6", text, count=1))
 
@@ -58,9 +84,9 @@ def _match(text: str) -> re.Match[str] | None:
 def day(text: str) -> str | None:
     """Return a date as RFC 3339, or None where a text is none; midnight of a day is that day."""
     match = _MIDNIGHT.fullmatch(text)
-    found = match[1] if match else text
+    written = match[1] if match else text
     try:
-        msgspec.convert(found, date)
+        msgspec.convert(written, date)
     except msgspec.ValidationError:
         return None
-    return found
+    return written

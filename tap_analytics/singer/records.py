@@ -21,7 +21,7 @@ from tap_analytics.singer.compile import (
     can_be_a_field,
     optional,
 )
-from tap_analytics.singer.conform import Conformer, ConformError
+from tap_analytics.singer.conform import MOST_UNKNOWN, Conformer, ConformError
 from tap_analytics.singer.contract import DiscardedError, FrozenError, SchemaContract
 from tap_analytics.singer.evolution import Evolution, loadable
 from tap_analytics.singer.fast import FastPath
@@ -200,14 +200,14 @@ class RecordEncoder:
         self.discarded = 0
         """Records that the schema contract has dropped so far."""
         self._conformer = Conformer(schema, warn, selected=selected, contract=contract)
-        self._unknown: dict[Path, set[str]] = {}
+        self._known_unknown: set[tuple[Path, str]] = set()
         self._rewrites_instants = False
         self.key_of = KeyReader([key for key in keys if key not in self._added]).key_of
         self._extra = (b"", b"")
         self._compile()
 
     def _compile(self) -> None:
-        rules = Rules(self._selected, self._is_strict, self._rewrites_instants, self._unknown)
+        rules = Rules(self._selected, self._is_strict, self._rewrites_instants, self._known_unknown)
         self._fast = FastPath(
             self.schema,
             rules,
@@ -310,19 +310,14 @@ class RecordEncoder:
         if self.slow_reason is not None or not self._learns_unknown:
             return False
         try:
-            found = {pair for record in chunk for pair in unknown_properties(decode_exactly(record), self.schema)}
+            pairs = {pair for record in chunk for pair in unknown_properties(decode_exactly(record), self.schema)}
         except RecordError:
             return False
-        new = [
-            (path, name)
-            for path, name in found
-            if path in self._fast.closed and name not in self._unknown.get(path, ())
-        ]
-        if not new or not all(can_be_a_field(name) for _, name in new):
+        new = {(path, name) for path, name in pairs if path in self._fast.closed} - self._known_unknown
+        if not new or len(self._known_unknown) + len(new) > MOST_UNKNOWN or not all(can_be_a_field(n) for _, n in new):
             return False
         self._conformer.report_unknown((path, name) for path, name in new if not self._leaves(path))
-        for path, name in new:
-            self._unknown.setdefault(path, set()).add(name)
+        self._known_unknown |= new
         self._compile()
         return True
 

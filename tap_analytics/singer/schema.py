@@ -74,6 +74,21 @@ def prune(definition: Definition, selected: Selected, path: Path = ()) -> dict[s
     return pruned
 
 
+def with_nullable_items(definition: Any) -> Any:  # noqa: ANN401 - any schema
+    """Return a schema whose lists may hold null, so that no item changes its index when one is null."""
+    if not isinstance(definition, Mapping):
+        return definition
+    changed = dict(definition)
+    if "properties" in definition:
+        changed["properties"] = {name: with_nullable_items(inner) for name, inner in definition["properties"].items()}
+    items = with_nullable_items(definition.get("items"))
+    if isinstance(items, Mapping):
+        values = items.get("enum")
+        nullable = {"type": typed(kinds(items), nullable=True)} if kinds(items) else {}
+        changed["items"] = {**items, **nullable} if values is None or None in values else items
+    return changed
+
+
 def unknown_properties(value: object, definition: object, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Yield the path of an object and the name of a member for each member that no definition names."""
     if not isinstance(definition, Mapping):

@@ -121,6 +121,7 @@ DRIFT: list[tuple[str, str, Any, str]] = [
     ("labelIds", '"one"', None, "text"),
     ("labelIds", '["a",7]', ["a", "7"], "a whole number"),
     ("labelIds", "{}", None, "an object"),
+    ("labelIds", '["a",null,7]', ["a", None, "7"], "a whole number"),
     ("updatedTimestamp", "1700000000", None, "a whole number"),
     *(("updatedTimestamp", f'"{text}"', None, "text") for text in NO_TIMESTAMPS),
     ("id", "77", "77", "a whole number"),
@@ -219,7 +220,11 @@ DECLARED: list[tuple[str, dict[str, Any] | None, str]] = [
         {"id": "1", "kind": "a", "count": 3, "tags": ["x", "7"]},
         "tags",
     ),
-    ('{"id":"1","kind":"a","count":3,"tags":["x",null]}', {"id": "1", "kind": "a", "count": 3, "tags": ["x"]}, "tags"),
+    (
+        '{"id":"1","kind":"a","count":3,"tags":["x",null,"y"]}',
+        {"id": "1", "kind": "a", "count": 3, "tags": ["x", None, "y"]},
+        "",
+    ),
     (
         '{"id":"1","kind":"a","count":3,"place":{"row":"7"}}',
         {"id": "1", "kind": "a", "count": 3, "place": {"row": 7}},
