@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
-PATHS = {name: stream.path for name, stream in SHIPPED.items()}
+PATHS = {name: stream.resource.requests.path or "" for name, stream in SHIPPED.items()}
 """Where in the API each stream is read."""
 
 TABLES = {re.sub("_(initial|incremental)$", "", name): path.rpartition("/")[2] for name, path in PATHS.items()}

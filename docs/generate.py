@@ -127,7 +127,8 @@ def kind(facts: Facts) -> str:
     words = "date-time" if facts.get("format") == "date-time" else str(name)
     if name == "array" and isinstance(facts.get("items", {}).get("type"), str | list):
         items = facts["items"]["type"]
-        words = f"array of {' or '.join(f'{item}s' for item in ([items] if isinstance(items, str) else items))}"
+        named = [items] if isinstance(items, str) else items
+        words = f"array of {' or '.join(f'{item}s' for item in named if item != 'null')}"
     limits = {
         "minimum": "from {}",
         "exclusiveMinimum": "more than {}",

@@ -17,6 +17,7 @@ from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers._compat import SingerSDKPythonEOLWarning
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.plugin_base import PluginBase
+from singer_sdk.singerlib import SchemaMessage
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -92,9 +93,19 @@ class SdkStream(Stream):
         if self._stream_version is not None:
             self._write_activate_version_message(self._stream_version)
 
+    # The SDK writes the schema that was discovered, and has no word for one that grows.
+    def _write_schema_message(self) -> None:
+        self.write_schema()
+
     def write_schema(self) -> None:
         """Write the SCHEMA message, or the messages where stream maps make several streams."""
-        self._write_schema_message()
+        super()._write_schema_message()
+
+    def write_own_schema(self, schema: dict[str, Any]) -> None:
+        """Write a SCHEMA message with a schema of the stream's own, under its alias."""
+        stream_map, key = self.stream_maps[0], self.replication_key
+        message = SchemaMessage(stream_map.stream_alias, schema, list(self.primary_keys or ()), [key] if key else None)
+        self._tap.write_message(message)
 
     def write_record(self, record: Record) -> None:
         """Write the RECORD message of a record, mapped."""

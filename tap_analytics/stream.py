@@ -11,7 +11,7 @@ from singer_sdk.exceptions import DiscoveryError
 from tap_analytics.config.resources import cursor_problems
 from tap_analytics.reading import with_members
 from tap_analytics.rest.errors import RestError
-from tap_analytics.singer.inference import infer
+from tap_analytics.singer.inference import infer, unloadable_names
 from tap_analytics.singer.records import decode_exactly
 from tap_analytics.sync.probe import RETRIES, probe_slice
 from tap_analytics.sync.replication import SyncContext, SyncPlan
@@ -57,14 +57,16 @@ class RestStream(WritingStream):
         if not self._api.base_url:
             msg = "a sample needs base_url"
             raise DiscoveryError(msg)
-        columns, keys = self.resource.column_schemas, self.resource.keys
+        evolves = self.resource.contract.data_type == "evolve"
         records = list(self.sample())
-        schema: dict[str, Any] = {"type": "object", "properties": {key: {"type": ["string", "null"]} for key in keys}}
-        if records:
-            schema = infer(records, keys=keys)
-        else:
+        if not records:
             self.inform("there is no record to infer a schema from; it has the key and the declared columns only.")
-        schema["properties"] |= columns
+        columns = self.resource.column_schemas
+        schema: dict[str, Any] = {"type": "object", "properties": dict(columns)}
+        if records or columns or self.resource.keys:
+            schema = infer(records, keys=self.resource.keys, columns=columns, evolves=evolves)
+        for problem in unloadable_names(schema):
+            self.warn(problem)
         incremental = self.resource.requests.incremental
         problems = cursor_problems(incremental, schema) if incremental is not None and schema["properties"] else {}
         for word, problem in problems.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from dataclasses import replace
 from fnmatch import fnmatch
 from itertools import compress
 from typing import TYPE_CHECKING, Any, cast
@@ -17,17 +16,21 @@ from tap_analytics.reading import ReadingStream
 from tap_analytics.rest.client import EXCERPT
 from tap_analytics.rest.errors import RestError
 from tap_analytics.singer.batch import BatchFiles
+from tap_analytics.singer.contract import SchemaContract
+from tap_analytics.singer.evolution import learned, with_learned
 from tap_analytics.singer.output import encoder
-from tap_analytics.singer.records import CHUNK, Envelope, RecordEncoder, RecordError
+from tap_analytics.singer.records import CHUNK, Envelope, RecordEncoder, RecordError, SchemaChange
+from tap_analytics.singer.schema import breadcrumb
 from tap_analytics.sync.incremental import MissingCursorError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from msgspec import Raw
     from singer_sdk import Tap
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.mapper import StreamMap
     from singer_sdk.metrics import Counter
 
     from tap_analytics.config.resources import Api
@@ -35,6 +38,11 @@ if TYPE_CHECKING:
     from tap_analytics.rest.client import Client
     from tap_analytics.rest.pages import Page
     from tap_analytics.singer.output import LineWriter
+    from tap_analytics.singer.records import Wanted
+
+
+LEARNED = "learned_properties"
+"""Where the state keeps how the schema of a stream has grown."""
 
 
 class WritingStream(ReadingStream):
@@ -49,17 +57,45 @@ class WritingStream(ReadingStream):
 
     @property
     def encoder(self) -> RecordEncoder:
-        """What checks and encodes the records, compiled from the schema and the selection."""
+        """What checks and encodes the records, compiled from the schema, as earlier runs saw it grow, and the selection."""
         if self._record_encoder is None:
-            schema = self.effective_schema
             self._record_encoder = RecordEncoder(
-                schema,
-                selected=[name for name in schema["properties"] if self.mask["properties", name]],
+                with_learned(self.effective_schema, self.stream_state.get(LEARNED)),
+                selected=lambda path: self.mask[breadcrumb(path)],
                 keys=self.primary_keys,
-                cursor=".".join(self.observed) or None,
+                cursor=self.observed or None,
                 warn=self.warn,
+                contract=self._contract(),
             )
         return self._record_encoder
+
+    def _contract(self) -> SchemaContract:
+        """Return what becomes of data that the schema does not know; no stream map knows of a field that is new."""
+        contract = self.resource.contract
+        if self._changes_records() is None:
+            return contract
+        fixed = {"evolve": "discard_value"}
+        return SchemaContract(
+            fixed.get(contract.columns, contract.columns),  # type: ignore[arg-type] # both are modes
+            fixed.get(contract.data_type, contract.data_type),  # type: ignore[arg-type] # as above
+        )
+
+    @property
+    def _grows(self) -> bool:
+        contract = self._contract()
+        return "evolve" in {contract.columns, contract.data_type}
+
+    def write_schema(self) -> None:
+        """Write the SCHEMA message, with what earlier runs learned where the schema grows."""
+        if self._grows:
+            self.write_own_schema(self.encoder.loadable_schema)
+        else:
+            super().write_schema()
+
+    def _grow(self, schema: dict[str, Any]) -> None:
+        """Announce a schema that has grown, and keep what was learned."""
+        self.write_own_schema(schema)
+        self._uncommitted[LEARNED] = learned(self.effective_schema, self.encoder.schema)
 
     def get_records(self, context: Context | None) -> Iterator[Record]:
         """Yield the records as Python values that have lost no digit."""
@@ -69,20 +105,43 @@ class WritingStream(ReadingStream):
 
     def _decoded(self, page: Page) -> Iterator[Record]:
         """Yield the wanted records of a page as Python values that have lost no digit."""
-        plan, observed = self.plan(), self.observed
-        for position, record in enumerate(page.records, start=page.first + 1):
-            try:
-                values = self.encoder.decode(record)
-                wanted = plan.observe([_value_at(observed, values)], [record]) if observed else None
-                is_wanted = wanted is None or all(wanted)
-            except (RecordError, MissingCursorError) as error:
-                msg = f"{page.label}: record {position} of the answer {error}"
-                raise RecordError(msg) from None
-            if is_wanted:
-                self.keep_for_children([record])
-                processed = self.post_process(values)
-                if processed is not None:
-                    yield processed
+        for start, chunk in chunks(page):
+            with self._located(page, start):
+                for item in self.encoder.process_decoded(chunk, wanted=self._wanted_of(chunk)):
+                    if isinstance(item, SchemaChange):
+                        self._grow(item.schema)
+                    elif (processed := self.post_process(item)) is not None:
+                        yield processed
+
+    def _encoded(self, page: Page) -> Iterator[SchemaChange | Sequence[Raw | bytes]]:
+        """Yield the wanted records of a page, encoded, some at a time, and the schema where it grows."""
+        for start, chunk in chunks(page):
+            with self._located(page, start):
+                yield from self.encoder.process(chunk, wanted=self._wanted_of(chunk))
+
+    def _wanted_of(self, chunk: Sequence[Raw]) -> Wanted | None:
+        """Return what tells which of some records are wanted; None where that is all of them."""
+        if self.observed:
+            return self._observe
+        self.keep_for_children(chunk)
+        return None
+
+    def _observe(self, cursors: Sequence[Any], records: Sequence[Raw]) -> list[bool] | None:
+        choice = self.plan().observe(cursors, records)
+        wanted = None if choice is None else list(choice)
+        if self.children:
+            self.keep_for_children(records if wanted is None else list(compress(records, wanted)))
+        return wanted
+
+    @contextmanager
+    def _located(self, page: Page, start: int) -> Iterator[None]:
+        """Say of what goes wrong with a record where in the answer that is."""
+        try:
+            yield
+        except (RecordError, MissingCursorError) as error:
+            index = getattr(error, "index", 0)
+            msg = f"{page.label}: record {page.first + start + index + 1} of the answer {error}"
+            raise RecordError(msg) from None
 
     # Messages
 
@@ -104,8 +163,16 @@ class WritingStream(ReadingStream):
     def _write_pages(self, counter: Counter) -> None:
         for page in self.pages():
             envelope = Envelope(self.stream_maps[0].stream_alias, self.version, page.received)
-            for records in self._encoded(page, counter):
-                self._writer.write_lines(envelope.wrap(records))
+            for item in self._encoded(page):
+                if isinstance(item, SchemaChange):
+                    self._grow(item.schema)
+                else:
+                    self._writer.write_lines(envelope.wrap(item))
+                    self._count(counter, len(item))
+
+    def _count(self, counter: Counter, records: int) -> None:
+        counter.increment(records)
+        self.stats.records += records
 
     def _through_sdk(self, counter: Counter, *, write_messages: bool) -> Iterator[Record]:
         for index, record in enumerate(self.get_records(None)):
@@ -114,57 +181,28 @@ class WritingStream(ReadingStream):
                 self.write_record(record)
             else:
                 yield from self._mapped_once(record)
-            counter.increment()
-            self.stats.records += 1
-
-    def _encoded(self, page: Page, counter: Counter) -> Iterator[Sequence[Raw | bytes]]:
-        """Yield the wanted records of a page, encoded, some at a time."""
-        plan = self.plan()
-        for start in range(0, len(page.records), CHUNK):
-            chunk = page.records[start : start + CHUNK]
-            cursors = self.encoder.check(chunk)
-            if cursors is None:
-                # Something in it is not as the schema says: record by record it can be told.
-                for record in self._decoded(replace(page, records=chunk, first=page.first + start)):
-                    for mapped in self._mapped_once(record):
-                        counter.increment()
-                        self.stats.records += 1
-                        yield (encoder.encode(mapped),)
-                continue
-            try:
-                wanted = plan.observe(cursors, chunk) if cursors else None
-                chosen = chunk if wanted is None else list(compress(chunk, wanted))
-            except MissingCursorError as error:
-                msg = f"{page.label}: a record {error}"
-                raise RecordError(msg) from None
-            self.keep_for_children(chosen)
-            encoded = self.encoder.encode(chosen)
-            counter.increment(len(encoded))
-            self.stats.records += len(encoded)
-            yield encoded
+            self._count(counter, 1)
 
     def _takes_fast_path(self) -> bool:
-        """Tell whether records leave as they came: nothing is to be changed within them."""
-        return (
-            self.ABORT_AT_RECORD_COUNT is None
-            and type(self).post_process is Stream.post_process
-            and self.encoder.is_flat
-            and len(self.stream_maps) == 1
-            and not self.stream_maps[0].flattening_enabled
-            and self._is_alias_only()
-        )
+        """Tell whether records leave as they came, and log why where they do not."""
+        reason = self._slow_reason()
+        if reason is not None:
+            self.inform(f"records are decoded one by one: {reason}.")
+        return reason is None
 
-    def _is_alias_only(self) -> bool:
-        """Tell whether the stream map, if there is any, does no more than give an alias."""
-        (stream_map,) = self.stream_maps
-        if type(stream_map) is SameRecordTransform:
-            return True
-        definitions = self.config.get("stream_maps", {})
-        return type(stream_map) is CustomStreamMap and all(
-            isinstance(definition, dict) and definition.keys() <= {"__alias__"}
-            for pattern, definition in definitions.items()
-            if fnmatch(self.name, pattern)
-        )
+    def _slow_reason(self) -> str | None:
+        """Return why records have to be decoded one by one; None where they have not."""
+        if self.ABORT_AT_RECORD_COUNT is not None:
+            return "only some of them are read"
+        if type(self).post_process is not Stream.post_process:
+            return "the stream has a post_process of its own"
+        return self._changes_records() or self.encoder.slow_reason
+
+    def _changes_records(self) -> str | None:
+        """Return by which settings the SDK changes records, if it does."""
+        if len(self.stream_maps) != 1 or not is_alias_only(self.stream_maps[0], self.name, self.config):
+            return "stream_maps change them"
+        return "flattening_enabled changes them" if self.stream_maps[0].flattening_enabled else None
 
     def _mapped_once(self, record: Record) -> Iterator[Record]:
         """Yield what leaves of a record, unless a stream map filters it out.
@@ -211,9 +249,12 @@ class WritingStream(ReadingStream):
         files = BatchFiles(batch_config, f"{self.tap_name}--{self.name}")
         failure: Exception | None = None
         try:
-            for records in self._all_encoded():
-                for manifest in files.write(records):
+            for item in self._all_encoded():
+                # A file holds records of one schema.
+                for manifest in files.end() if isinstance(item, SchemaChange) else files.write(item):
                     yield batch_config.encoding, manifest
+                if isinstance(item, SchemaChange):
+                    self._grow(item.schema)
         except (SingerSDKError, RestError) as error:
             failure = error
         for manifest in files.end():
@@ -221,15 +262,18 @@ class WritingStream(ReadingStream):
         if failure is not None:
             raise failure
 
-    def _all_encoded(self) -> Iterator[Sequence[Raw | bytes]]:
-        """Yield the wanted records of all pages, encoded, some at a time."""
+    def _all_encoded(self) -> Iterator[SchemaChange | Sequence[Raw | bytes]]:
+        """Yield the wanted records of all pages, encoded, some at a time, and the schema where it grows."""
         if not self._takes_fast_path():
             for record in self.emit(write_messages=False):
                 yield (encoder.encode(record),)
             return
         with self.get_record_counter() as counter, self.get_sync_timer():
             for page in self.pages():
-                yield from self._encoded(page, counter)
+                for item in self._encoded(page):
+                    if not isinstance(item, SchemaChange):
+                        self._count(counter, len(item))
+                    yield item
 
     # Failures
 
@@ -269,7 +313,19 @@ class WritingStream(ReadingStream):
         return re.sub(request, "every request", str(self.failure))
 
 
-def _value_at(names: Sequence[str], record: Any) -> Any:  # noqa: ANN401 - any JSON
-    for name in names:
-        record = record.get(name) if isinstance(record, dict) else None
-    return record
+def chunks(page: Page) -> Iterator[tuple[int, Sequence[Raw]]]:
+    """Yield the records of a page, some at a time, with the position of the first in the page."""
+    for start in range(0, len(page.records), CHUNK):
+        yield start, page.records[start : start + CHUNK]
+
+
+def is_alias_only(stream_map: StreamMap, stream: str, config: Mapping[str, Any]) -> bool:
+    """Tell whether the stream map of a stream, if there is any, does no more than give an alias."""
+    if type(stream_map) is SameRecordTransform:
+        return True
+    definitions = config.get("stream_maps", {})
+    return type(stream_map) is CustomStreamMap and all(
+        isinstance(definition, dict) and definition.keys() <= {"__alias__"}
+        for pattern, definition in definitions.items()
+        if fnmatch(stream, pattern)
+    )

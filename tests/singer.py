@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -41,7 +42,21 @@ _OTHER = ("--about", "--discover", "--help", "--version")
 """Options that have something else printed than Singer messages."""
 
 _SHAPING = {"$schema", "type", "properties", "items", "required", "format", "description", "title"}
-"""Keywords that judge a value by its shape alone: `format` is an annotation, as the default is."""
+"""Keywords that judge a value by its shape alone, if texts of the right format have another than others."""
+
+FORMATS = jsonschema.FormatChecker(["date", "email", "ipv4", "ipv6", "regex"])
+"""What judges the formats of values, as a target with validation does."""
+
+_RFC_3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
+
+
+@FORMATS.checks("date-time")
+def is_timestamp(value: object) -> bool:
+    """Tell whether a value, if it is text, is a date-time by RFC 3339, section 5.6; leap seconds aside."""
+    match = _RFC_3339.fullmatch(value) if isinstance(value, str) else None
+    return not isinstance(value, str) or (match is not None and FORMATS.conforms(match[1], "date"))
 
 
 @dataclass(frozen=True)
@@ -281,11 +296,12 @@ class _Validator:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         jsonschema.Draft7Validator.check_schema(schema)
-        self._validator = jsonschema.Draft7Validator(schema)
+        self._validator = jsonschema.Draft7Validator(schema, format_checker=FORMATS)
+        self._schema = schema
         self._shapes: set[object] | None = set() if _judges_shape(schema) else None
 
     def check(self, record: Record, number: int) -> None:
-        shape = _shape(record)
+        shape = _shape(record, self._schema)
         if self._shapes is None or shape not in self._shapes:
             errors = [f"{error.json_path}: {error.message}" for error in self._validator.iter_errors(record)]
             assert not errors, f"line {number}: a record that its schema does not allow: {errors}"
@@ -298,11 +314,14 @@ def _judges_shape(schema: dict[str, Any]) -> bool:
     return schema.keys() <= _SHAPING and all(isinstance(one, dict) and _judges_shape(one) for one in inner)
 
 
-def _shape(value: object) -> object:
+def _shape(value: object, schema: dict[str, Any]) -> object:
     if isinstance(value, dict):
-        return frozenset((name, _shape(inner)) for name, inner in value.items())
+        properties = schema.get("properties", {})
+        return frozenset((name, _shape(inner, properties.get(name, {}))) for name, inner in value.items())
     if isinstance(value, list):
-        return (list, frozenset(map(_shape, value)))
+        return (list, frozenset(_shape(item, schema.get("items", {})) for item in value))
+    if isinstance(value, str) and "format" in schema:
+        return str, FORMATS.conforms(value, schema["format"])
     return type(value)
 
 

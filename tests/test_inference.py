@@ -12,18 +12,26 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 from singer_sdk.exceptions import DiscoveryError
 
 from sandbox import Fault
-from tap_analytics.singer.inference import infer
-from tests.conftest import shipped
-from tests.singer import run_tap
+from tap_analytics.singer.inference import infer, unloadable_names
+from tap_analytics.singer.output import encoder as json_encoder
+from tap_analytics.singer.records import RecordEncoder
+from tests.singer import FORMATS, run_tap
 from tests.test_resources import keys, put, resource
 
 if TYPE_CHECKING:
     from sandbox import Sandbox
 
 Words = dict[str, Any]
+
+KEYLESS = {
+    "name": "things",
+    "write_disposition": "append",
+    "endpoint": {"path": "/v1/resource", "paginator": "single_page"},
+}
 
 FEW = hypothesis.settings(max_examples=50, deadline=None)
 ZONES = st.sampled_from([UTC, timezone(timedelta(hours=-3, minutes=-30))])
@@ -60,14 +68,19 @@ def found(*values: object) -> Any:  # noqa: ANN401 - a JSON Schema
 # What is found
 
 
-@given(records=RECORDS)
+@given(records=RECORDS, evolves=st.booleans())
 @FEW
-def test_every_record_is_valid_under_its_schema(records: list[Words]) -> None:
-    schema = infer(records, keys=["id"])
-    validator = jsonschema.Draft7Validator(schema, format_checker=jsonschema.Draft7Validator.FORMAT_CHECKER)
+def test_every_record_leaves_valid_under_its_schema(records: list[Words], evolves: bool) -> None:  # noqa: FBT001 - drawn
+    schema = infer(records, keys=["id"], evolves=evolves)
+    validator = jsonschema.Draft7Validator(schema, format_checker=FORMATS)
     validator.check_schema(schema)
+    encoder = RecordEncoder(schema, selected=lambda _: True, keys=["id"], cursor=None, warn=print)
     for record in records:
-        validator.validate(record)
+        left = encoder.decode(Raw(json_encoder.encode(record)))
+        validator.validate(json.loads(json_encoder.encode(left)))
+        assert {name for name, value in record.items() if value is not None} == {
+            name for name, value in left.items() if value is not None
+        }, "nothing is left empty"
 
 
 @given(records=RECORDS)
@@ -92,7 +105,30 @@ def test_everything_may_be_null_but_the_key(records: list[Words]) -> None:
         ([True, None], {"type": ["boolean", "null"]}),
         ([1, 2], {"type": ["integer", "null"]}),
         ([1, Decimal("2.5")], {"type": ["number", "null"]}),
-        ([1, "2"], {"type": ["string", "integer", "null"]}),
+        ([1, "2"], {"type": ["string", "null"]}),
+        ([1, True], {"type": ["string", "null"]}),
+        ([2**63 - 1], {"type": ["integer", "null"]}),
+        ([2**63], {"type": ["number", "null"]}),
+        ([Decimal(10**30)], {"type": ["number", "null"]}),
+        (
+            [{"a": 1}, []],
+            {
+                "type": ["object", "array", "null"],
+                "properties": {"a": {"type": ["integer", "null"]}},
+                "additionalProperties": True,
+            },
+        ),
+        ([{"a": 1}, [{"a": 1}]], {"type": ["object", "array", "null"]}),
+        ([[]], {"type": ["array", "null"]}),
+        ([["a", 1]], {"type": ["array", "null"]}),
+        ([[1], [2]], {"type": ["array", "null"]}),
+        ([[["a"]]], {"type": ["array", "null"]}),
+        ([["a"], "a"], {"type": ["array", "string", "null"]}),
+        ([{"a": 1}, "a"], {"type": ["object", "string", "null"]}),
+        (["2026-01-31T24:00:00Z"], {"type": ["string", "null"]}),
+        (["2026-06-30T23:59:60Z"], {"type": ["string", "null"]}),
+        (["2026-01-31", 1], {"type": ["string", "null"]}),
+        (["2026-01-31T10:00:00Z", "n/a"], {"type": ["string", "null"]}),
         ([None, None], {"type": ["string", "null"]}),
         (["2026-01-31T10:00:00Z", None], {"type": ["string", "null"], "format": "date-time"}),
         (["2026-01-31T10:00:00.123456789+01:00"], {"type": ["string", "null"], "format": "date-time"}),
@@ -116,7 +152,7 @@ def test_everything_may_be_null_but_the_key(records: list[Words]) -> None:
                     "c": {
                         "type": ["object", "null"],
                         "additionalProperties": True,
-                        "properties": {"d": {"type": ["array", "null"], "items": {"type": ["number", "null"]}}},
+                        "properties": {"d": {"type": ["array", "null"]}},
                     },
                 },
             },
@@ -127,6 +163,36 @@ def test_everything_may_be_null_but_the_key(records: list[Words]) -> None:
 )
 def test_what_values_show(values: list[object], schema: Words) -> None:
     assert found(*values) == schema
+
+
+def test_a_field_that_is_only_null_is_open_where_the_schema_evolves() -> None:
+    assert infer([{"id": 1, "a": None}], keys=["id"], evolves=True)["properties"]["a"] == {"type": ["null"]}
+
+
+def test_declared_columns_count_for_more_than_what_is_shown() -> None:
+    number: Words = {"type": ["number", "null"]}
+    schema = infer([{"id": 1, "a": 1}], keys=["id"], columns={"a": number, "b": number, "id": {"type": "number"}})
+    assert schema["properties"] == {"id": {"type": "number"}, "a": number, "b": number}
+
+
+@pytest.mark.parametrize(("evolves", "key"), [(False, {"type": "string"}), (True, {"type": ["null"]})])
+def test_without_a_record_the_schema_is_what_is_declared(evolves: bool, key: Words) -> None:  # noqa: FBT001 - a parameter
+    schema = infer([], keys=["id"], columns={"a": {"type": "number"}}, evolves=evolves)
+    assert schema == {"type": "object", "required": ["id"], "properties": {"id": key, "a": {"type": "number"}}}
+
+
+def test_without_anything_there_is_no_schema() -> None:
+    with pytest.raises(DiscoveryError, match="declare a schema"):
+        infer([], keys=[])
+
+
+def test_names_that_postgres_refuses_are_told() -> None:
+    names = ["", 'a"b', "ü" * 31 + "ab", "ü" * 31 + "ac", "fine", *map(str, range(1600))]
+    lines = list(unloadable_names({"properties": {key: {} for key in names}}))
+    assert len(lines) == 4
+    for line, words in zip(lines, ["1,605 fields", "empty", "refuses", "first 63 bytes"], strict=True):
+        assert words in line
+    assert list(unloadable_names({"properties": {"fine": {}, "ü" * 31 + "b": {}, "ü" * 31 + "c": {}}})) == []
 
 
 def test_no_record_has_the_key() -> None:
@@ -197,16 +263,20 @@ def test_with_a_catalog_nothing_is_sampled(sandbox: Sandbox, config: Words) -> N
     assert [request.params["offset"] for request in sandbox.requests] == ["0", "29"]
 
 
-def test_an_empty_resource_has_the_schema_of_what_is_declared(sandbox: Sandbox, config: Words) -> None:
+def test_an_empty_sample_without_a_key_asks_for_a_schema(sandbox: Sandbox, config: Words) -> None:
     put(sandbox)
-    declared = resource(columns={"at": {"data_type": "timestamp"}})
-    run = run_tap(config | {"resources": [declared, shipped("workers")]})
-    assert run.returncode == 0, run.stderr
-    assert run.said("INFO", "things", "no record to infer a schema from")
-    properties = run.schemas["things"]["schema"]["properties"]
-    assert properties.keys() == {"id", "at"}
-    assert properties["at"]["format"] == "date-time"
+    run = run_tap(config | {"resources": [KEYLESS, "workers"]})
+    assert run.returncode == 1
+    assert run.said("ERROR", "Failed: things", "no record", "declare a schema")
     assert len(run.records["workers"]) == 12
+
+
+def test_an_empty_sample_gives_a_schema_of_the_key(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox)
+    run = run_tap(config | {"resources": [resource(), "workers"]})
+    assert run.returncode == 0
+    assert run.schemas["things"]["schema"]["properties"] == {"id": {"type": "string"}}
+    assert run.records["things"] == []
 
 
 def test_an_empty_resource_with_a_schema_is_no_error(sandbox: Sandbox, config: Words) -> None:
@@ -216,10 +286,10 @@ def test_an_empty_resource_with_a_schema_is_no_error(sandbox: Sandbox, config: W
     assert run.records["things"] == []
 
 
-@pytest.mark.parametrize("body", [b'{"data":[1,2]}', b'{"data":["x"]}', b"nothing", b'{"data":7}'])
+@pytest.mark.parametrize("body", [b'{"data":[1,2]}', b'{"data":["x"]}', b"[]", b"nothing", b'{"data":7}'])
 def test_a_sample_that_fails_stops_no_other_stream(sandbox: Sandbox, config: Words, body: bytes) -> None:
     sandbox.misbehave(Fault("body", path="/v1/resource", body=body, times=None))
-    run = run_tap(config | {"resources": [resource(), shipped("workers")]})
+    run = run_tap(config | {"resources": [resource(), "workers"]})
     assert run.returncode == 1
     assert run.said("Failed: things", "no schema can be inferred")
     assert len(run.records["workers"]) == 12
@@ -233,9 +303,9 @@ def test_a_sample_is_tried_again(sandbox: Sandbox, config: Words) -> None:
     assert json.loads(run.stdout)["streams"]
 
 
-def test_a_resource_that_cannot_be_discovered_does_not_hide_the_others(sandbox: Sandbox, config: Words) -> None:
-    sandbox.misbehave(Fault("status", path="/v1/resource", status=403, times=None))
-    run = run_tap(config | {"resources": [resource(), shipped("workers")]}, args=["--discover"])
+def test_discovery_that_fails_prints_no_catalog(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox)
+    run = run_tap(config | {"resources": [KEYLESS, "workers"]}, args=["--discover"])
     assert run.returncode == 1
-    assert [stream["tap_stream_id"] for stream in json.loads(run.stdout)["streams"]] == ["workers"]
+    assert not run.stdout
     assert run.said("Failed: things")

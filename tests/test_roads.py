@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox
+from tap_analytics.singer.output import encoder
 from tap_analytics.tap import TapAnalytics
 from tests.conftest import ROADS
+from tests.singer import check_messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +45,33 @@ STRINGS_IN_ARRAY = st.lists(SCALARS["string"], max_size=3).map(lambda items: f"[
 OBJECTS = st.dictionaries(NAMES, st.one_of(*SCALARS.values()), max_size=3).map(
     lambda held: "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in held.items()) + "}",
 )
+NESTED = {
+    "type": ["object", "null"],
+    "properties": {
+        "a": {"type": ["string", "null"]},
+        "b c": {"type": ["object", "null"], "properties": {"a": {"type": ["string", "null"]}, "_x": {}}},
+        "type": {"type": ["string", "null"], "format": "date-time"},
+    },
+}
+TIMESTAMPS = st.sampled_from(
+    ["", "2026-01-31T10:00:00Z", "2026-01-31T10:00:00.5+02:00", "2026-01-31 10:00:00", "2026-02-30T10:00:00Z", "soon"]
+).map(json.dumps)
+
+
+def members(**texts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Return the text of an object with some of these members, and some others."""
+    own = st.fixed_dictionaries({}, optional={name.replace("__", " "): text for name, text in texts.items()})
+    return st.tuples(own, st.dictionaries(NAMES, SCALARS["number"], max_size=1)).map(
+        lambda pair: "{" + ", ".join(f"{json.dumps(name)}: {text}" for name, text in (pair[1] | pair[0]).items()) + "}"
+    )
+
+
+NULL = st.just("null")
+RECORDS_BELOW = members(
+    a=SCALARS["string"] | NULL,
+    b__c=members(a=SCALARS["string"], _x=SCALARS["number"]) | NULL,
+    type=TIMESTAMPS | NULL,
+)
 KINDS: dict[str, tuple[dict[str, Any], st.SearchStrategy[str]]] = {
     **{kind: ({"type": [kind, "null"]}, texts) for kind, texts in SCALARS.items()},
     "strings": ({"type": ["array", "null"], "items": {"type": "string"}}, STRINGS_IN_ARRAY),
@@ -51,16 +80,32 @@ KINDS: dict[str, tuple[dict[str, Any], st.SearchStrategy[str]]] = {
         {"type": ["object", "null"], "properties": {"a": {"type": ["string", "null"]}}, "additionalProperties": True},
         OBJECTS,
     ),
+    "timestamp": ({"type": ["string", "null"], "format": "date-time"}, TIMESTAMPS),
+    "nested": (NESTED, RECORDS_BELOW),
+    "closed": (NESTED | {"additionalProperties": False}, RECORDS_BELOW),
+    "map": ({"type": ["object", "null"], "additionalProperties": {"type": ["string", "null"]}}, OBJECTS),
+    "list": (
+        {"type": ["array", "null"], "items": NESTED},
+        st.lists(RECORDS_BELOW, max_size=2).map(lambda items: f"[{', '.join(items)}]"),
+    ),
 }
 ANYTHING = st.one_of(*(texts for _, texts in KINDS.values()), st.just("null"))
 
 
+def paths_of(properties: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of each property that a catalog can select."""
+    for name, definition in properties.items():
+        yield (*path, name)
+        yield from paths_of(definition.get("properties", {}), (*path, name))
+
+
 @st.composite
-def streams(draw: st.DrawFn) -> tuple[dict[str, Any], set[str], str]:
-    """Return a schema, the fields of it that are selected, and a body that mostly fits it."""
+def streams(draw: st.DrawFn) -> tuple[dict[str, Any], set[tuple[str, ...]], str]:
+    """Return a schema, the paths in it that are selected, and a body that mostly fits it."""
     kinds = draw(st.dictionaries(NAMES, st.sampled_from(sorted(KINDS)), max_size=5))
     schema = {name: KINDS[kind][0] for name, kind in kinds.items()} | {"id": {"type": "string"}}
-    selected = draw(st.sets(st.sampled_from(sorted(schema)))) | {"id"}
+    paths = sorted(paths_of(schema))
+    selected = draw(st.sets(st.sampled_from(paths))) | {("id",)} if draw(st.booleans()) else {*paths}
     pretty = draw(st.booleans())
     records = []
     for number in range(draw(st.integers(0, 4))):
@@ -84,7 +129,9 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def messages(sandbox: Sandbox, schema: dict[str, Any], selected: set[str], **others: object) -> list[dict[str, Any]]:
+def messages(
+    sandbox: Sandbox, schema: dict[str, Any], selected: set[tuple[str, ...]], **others: object
+) -> list[dict[str, Any]]:
     """Return the messages of one sync, without what tells the time, and whether it failed."""
     resource = {
         "name": "things",
@@ -100,8 +147,11 @@ def messages(sandbox: Sandbox, schema: dict[str, Any], selected: set[str], **oth
         **others,
     }
     fields = [
-        {"breadcrumb": ["properties", name], "metadata": {"inclusion": "available", "selected": name in selected}}
-        for name in schema
+        {
+            "breadcrumb": [word for name in path for word in ("properties", name)],
+            "metadata": {"inclusion": "available", "selected": path in selected},
+        }
+        for path in paths_of(schema)
     ]
     catalog = {
         "streams": [
@@ -129,7 +179,7 @@ def messages(sandbox: Sandbox, schema: dict[str, Any], selected: set[str], **oth
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(streams())
-def test_both_roads_say_the_same(sandbox: Sandbox, stream: tuple[dict[str, Any], set[str], str]) -> None:
+def test_both_roads_say_the_same(sandbox: Sandbox, stream: tuple[dict[str, Any], set[tuple[str, ...]], str]) -> None:
     schema, selected, body = stream
     sandbox.behave()
     sandbox.misbehave(Fault("body", body=body.encode(), times=None))
@@ -140,3 +190,4 @@ def test_both_roads_say_the_same(sandbox: Sandbox, stream: tuple[dict[str, Any],
     finally:
         logging.disable(logging.NOTSET)
     assert raw == through_the_sdk
+    check_messages([encoder.encode(message).decode() + "\n" for message in raw[:-1]])

@@ -20,7 +20,8 @@ from tap_analytics.rest import jsonpath, placeholders
 from tap_analytics.rest.auth import Auth
 from tap_analytics.rest.errors import ErrorHandler, ResponseAction
 from tap_analytics.rest.paginators import AnyPaginator, Auto, Paginator, SinglePage
-from tap_analytics.singer.inference import typed
+from tap_analytics.singer.contract import Mode, SchemaContract
+from tap_analytics.singer.schema import typed, with_nullable_items
 from tap_analytics.sync.incremental import Incremental
 from tap_analytics.sync.parents import ParentLink
 from tap_analytics.sync.replication import FullTable, Replication
@@ -149,8 +150,8 @@ class SchemaContractWords(Words):
     """What becomes of records that do not fit the schema."""
 
     ignored: ClassVar[frozenset[str]] = frozenset(["tables"])
-    columns: Literal["evolve", "freeze", "discard_value", "discard_row"] | None = word("For new fields.")
-    data_type: Literal["evolve", "freeze", "discard_value", "discard_row"] | None = word("For values of another type.")
+    columns: Mode | None = word("For new fields.")
+    data_type: Mode | None = word("For values of another type.")
 
 
 @dataclass(frozen=True)
@@ -185,9 +186,7 @@ class Resource(Words):
     table_name: str | None = word("Name under which the records leave, instead of the resource's.")
     selected: bool = word("Whether the records are emitted; a parent that is not is still read.", default=True)
     include_from_parent: list[str] | None = word("Fields of the parent that each record takes over.")
-    schema_contract: Literal["evolve", "freeze", "discard_value", "discard_row"] | SchemaContractWords | None = word(
-        "What becomes of records that do not fit the schema."
-    )
+    schema_contract: Mode | SchemaContractWords | None = word("What becomes of records that do not fit the schema.")
     extends: bool | str | None = word(
         "Shipped stream whose facts are taken over; true for that of the same name. A word of the tap, not of dlt."
     )
@@ -237,8 +236,20 @@ class Resource(Words):
     def known_schema(self) -> dict[str, Any] | None:
         """The JSON Schema that is declared or shipped; None where it has to be inferred."""
         if self.schema is not None:
-            return {"type": "object", **self.schema}
+            schema: dict[str, Any] = with_nullable_items({"type": "object", **self.schema})
+            return schema
         return _with_keys(shipped_schema(self.schema_file), self.key_properties) if self.schema_file else None
+
+    @property
+    def contract(self) -> SchemaContract:
+        """What becomes of data that the schema does not know: a schema that was inferred grows, others do not."""
+        stated = self.schema_contract
+        default: Mode = "discard_value" if self.schema is not None or self.schema_file else "evolve"
+        if isinstance(stated, str):
+            return SchemaContract(stated, stated)
+        if stated is None:
+            return SchemaContract(default, default)
+        return SchemaContract(stated.columns or default, stated.data_type or default)
 
     @property
     def column_schemas(self) -> dict[str, Any]:

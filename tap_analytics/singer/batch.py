@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BatchConfig
 
 LEVEL = 1
-"""How hard to compress: the first level costs a fifth of the time of the ninth, for files a third larger."""
+"""The level of gzip: 1 takes a fifth of the time of 9; the files are a third larger."""
 
 
 class BatchFiles:
-    """Writes records to one file after another, each of a number of records."""
+    """Writes records to a sequence of files, `batch_size` records each."""
 
     def __init__(self, config: BatchConfig, name: str) -> None:
         self._config = config
@@ -26,20 +26,20 @@ class BatchFiles:
         self._number = 0
         self._open = ExitStack()
         self._file: IO[bytes] | None = None
-        self._room = 0
+        self._remaining = 0
 
     def write(self, records: Sequence[Raw | bytes]) -> Iterator[list[str]]:
-        """Write records; yield the manifest of each batch that they complete."""
+        """Write encoded records; yield the manifest of each file that they complete."""
         while records:
             file = self._file or self._begin()
-            taken, records = records[: self._room], records[self._room :]
-            file.write(b"\n".join(taken) + b"\n")
-            self._room -= len(taken)
-            if self._room == 0:
+            chunk, records = records[: self._remaining], records[self._remaining :]
+            file.write(b"\n".join(chunk) + b"\n")
+            self._remaining -= len(chunk)
+            if self._remaining == 0:
                 yield from self.end()
 
     def end(self) -> Iterator[list[str]]:
-        """Close the current file, if there is one, and yield the manifest of its batch."""
+        """Close the current file, if there is one, and yield its manifest; the next record begins a new file."""
         if self._file is not None:
             self._open.close()
             self._file = None
@@ -47,11 +47,11 @@ class BatchFiles:
 
     def _begin(self) -> IO[bytes]:
         self._number += 1
-        packed = self._config.encoding.compression == "gzip"
-        self._filename = f"{self._name}-{self._number}.json{'.gz' if packed else ''}"
-        self._room = self._config.batch_size
+        compressed = self._config.encoding.compression == "gzip"
+        self._filename = f"{self._name}-{self._number}.json{'.gz' if compressed else ''}"
+        self._remaining = self._config.batch_size
         file: Any = self._open.enter_context(self._config.storage.open(self._filename, "wb"))
-        if packed:
+        if compressed:
             file = self._open.enter_context(gzip.GzipFile(fileobj=file, mode="wb", compresslevel=LEVEL))
         self._file = file
         return self._file

@@ -1,26 +1,33 @@
-"""Values that are not of the type that the schema names: turned into it, or left empty, and said once."""
+"""Values that do not fit their schema: converted where nothing is lost by it, or else left empty."""
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from decimal import MAX_PREC, Decimal, localcontext
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from jsonschema import Draft7Validator
 
+from tap_analytics.singer import instants
+from tap_analytics.singer.contract import DiscardedError, FrozenError, SchemaContract
 from tap_analytics.singer.output import encoder
+from tap_analytics.singer.schema import ITEMS, VALIDATING, VALUES, Definition, Path, Selected, dotted, kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-JUDGED_BY_SHAPE = frozenset(
-    {"type", "items", "properties", "additionalProperties", "format", "title", "description", "default", "examples"}
-)
-"""Keywords that say nothing of a value but its shape; `format` is an annotation, as the default is."""
+    from collections.abc import Callable, Iterable, Sequence
 
 MOST_DIGITS = 4000
 """Digits that a number written with an exponent may have as a whole number."""
 
+MOST_UNKNOWN = 1000
+"""Fields that the schema does not have and that a stream remembers: an API may use data as names."""
+
+_STRUCTURE = frozenset({"type", "items", "properties", "required", "additionalProperties"})
+"""Keywords that the conformer obeys itself; a validator judges by the others."""
+
+_CHECKED_FORMATS = frozenset(Draft7Validator.FORMAT_CHECKER.checkers) - {"date", "date-time"}
+_INSTANTS: Mapping[str, Callable[[str], str | None]] = {"date-time": instants.timestamp, "date": instants.day}
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NAMES = {
     str: "text",
@@ -38,8 +45,13 @@ _QUICK: Mapping[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "null": (type(None),),
 }
-_OUTCOMES = {True: "it is written as its schema says", False: "it is left empty, as its schema has no place for it"}
-_LEFT_OUT: Any = object()
+Outcome = Literal["converted", "left empty", "left out of the list"]
+_OUTCOMES: Mapping[Outcome, str] = {
+    "converted": "it is converted to the type of the schema",
+    "left empty": "the field is left empty",
+    "left out of the list": "it is left out of the list",
+}
+_OMIT: Any = object()
 
 
 class ConformError(ValueError):
@@ -47,107 +59,269 @@ class ConformError(ValueError):
 
 
 class Conformer:
-    """Brings the records of one stream into the shape that their schema promises."""
+    """Brings the records of one stream into the shape that their schema promises.
 
-    def __init__(self, schema: Mapping[str, Any], warn: Callable[[str], None]) -> None:
-        self._schema = schema
+    It warns once of each field and outcome. Fields that are not selected are left out.
+    """
+
+    def __init__(
+        self, schema: Definition, warn: Callable[[str], None], *, selected: Selected, contract: SchemaContract
+    ) -> None:
         self._warn = warn
-        self._said: set[tuple[str, bool]] = set()
+        self._contract = contract
+        self._selected = selected
+        self._warned: set[tuple[Path, str]] = set()
+        self._unknown: set[tuple[Path, str]] = set()
+        self._has_local_times = False
+        self.learn(schema)
+
+    def learn(self, schema: Definition) -> None:
+        """Conform to another schema from now on."""
+        self._schema = schema
+        self._judge = _validator_beyond_structure(schema)
+        self._validators: dict[Path, Draft7Validator | None] = {}
         self._quick = {
             name: _quick_types(definition)
             for name, definition in schema["properties"].items()
-            if definition.keys() <= JUDGED_BY_SHAPE
+            if isinstance(definition, Mapping) and self._selected((name,)) and not _needs_validator(definition)
         }
 
-    def conform(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Return a record that is valid under the schema.
+    def conform(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the selected fields of a record, valid under the schema.
 
-        Raises ConformError where there is none.
+        Raises ConformError where there is no valid form, FrozenError where the schema contract
+        forbids what the record holds, and DiscardedError where it drops the record for it.
         """
         properties = self._schema["properties"]
-        conformed = {}
-        for name, value in record.items():
-            kept = value if type(value) in self._quick.get(name, ()) else self._fit(value, properties[name], name)
-            if kept is not _LEFT_OUT:
-                conformed[name] = kept
-        for name in self._schema.get("required", ()):
-            if name not in conformed:
-                if not Draft7Validator(properties.get(name, {})).is_valid(None):
-                    msg = f"has no valid {name}, which its schema requires"
-                    raise ConformError(msg)
-                conformed[name] = None
+        self.report_unknown(((), name) for name in record if name not in properties)
+        conformed = self.conform_fields({name: value for name, value in record.items() if name in properties})
+        if (missing := self._add_required(conformed, self._schema, ())) is not None:
+            msg = f"has no valid {missing}, which its schema requires"
+            raise ConformError(msg)
+        if self._judge is not None and (error := next(self._judge.iter_errors(_plain(conformed)), None)):
+            msg = f"is not valid under its schema: {error.message}"
+            raise ConformError(msg)
         return conformed
 
-    def _fit(self, value: object, definition: Any, place: str) -> Any:  # noqa: ANN401 - any JSON
-        """Return a value as its definition allows it, or say that it is to be left out."""
-        if isinstance(definition, bool) or not definition:
-            return value if definition is not False else _LEFT_OUT
-        kinds = _kinds(definition)
-        kept = value if not kinds or _is_any(value, kinds) else self._converted(value, kinds, place)
-        if isinstance(kept, list) and "items" in definition:
-            kept = self._fit_items(kept, definition["items"], place)
-        if isinstance(kept, dict) and "properties" in definition:
-            kept = self._fit_members(kept, definition["properties"], place)
-        if kept is not _LEFT_OUT and not (definition.keys() <= JUDGED_BY_SHAPE or _is_valid(kept, definition)):
-            self._say(place, value, kept=False)
-            kept = None if _is_valid(None, definition) else _LEFT_OUT
-        return kept
+    def conform_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the selected fields among some of the schema's, each with a valid value.
 
-    def _fit_items(self, values: list[Any], items: Any, place: str) -> list[Any]:  # noqa: ANN401 - any schema
-        if isinstance(items, list):
-            return values  # judged as a whole
-        fitted = (self._fit(value, items, f"{place}[]") for value in values)
-        return [value for value in fitted if value is not _LEFT_OUT]
+        Raises FrozenError and DiscardedError as `conform` does.
+        """
+        conformed = {}
+        for name, value in record.items():
+            quick = type(value) in self._quick.get(name, ())
+            kept = value if quick else self._fit(value, self._schema["properties"][name], (name,))
+            if kept is not _OMIT:
+                conformed[name] = kept
+        return conformed
 
-    def _fit_members(self, values: dict[str, Any], properties: Mapping[str, Any], place: str) -> dict[str, Any]:
-        fitted = {name: self._fit(held, properties.get(name, {}), f"{place}.{name}") for name, held in values.items()}
-        return {name: held for name, held in fitted.items() if held is not _LEFT_OUT}
+    def report_unknown(self, unknown: Iterable[tuple[Path, str]]) -> None:
+        """Warn once of each property that the schema does not have, given the path of its object and its name.
 
-    def _converted(self, value: object, kinds: Sequence[str], place: str) -> Any:  # noqa: ANN401 - any JSON
-        for kind in kinds:
-            found = _CONVERSIONS.get(kind, _no_way)(value)
-            if found is not _LEFT_OUT:
-                self._say(place, value, kept=True)
-                return found
-        self._say(place, value, kept=False)
-        return None if "null" in kinds else _LEFT_OUT
-
-    def _say(self, place: str, value: object, *, kept: bool) -> None:
-        if (place, kept) in self._said:
+        Raises FrozenError and DiscardedError as `conform` does.
+        """
+        if not (pairs := {*unknown}):
             return
-        self._said.add((place, kept))
-        definition = self._schema["properties"].get(place, {})
-        kinds = " or ".join(kind for kind in _kinds(definition) if kind != "null")
-        declared = f" where the schema says {kinds}" if kinds else ""
+        if self._contract.columns == "freeze":
+            msg = f"has fields that its schema does not have: {_names(pairs)}; schema_contract freezes the columns"
+            raise FrozenError(msg)
+        if self._contract.columns == "discard_row":
+            msg = f"it has fields that the schema does not have: {_names(pairs)}"
+            raise DiscardedError(msg)
+        new = pairs - self._unknown
+        if new and len(self._unknown) < MOST_UNKNOWN:
+            self._unknown |= new
+            self._warn(f"The API sends fields that the schema does not have: {_names(new)}. They are left out.")
+            if len(self._unknown) >= MOST_UNKNOWN:
+                self._warn(f"More than {MOST_UNKNOWN:,} fields are not in the schema; no more of them are named.")
+
+    def report_local_time(self) -> None:
+        """Warn once that timestamps have no offset."""
+        if not self._has_local_times:
+            self._has_local_times = True
+            self._warn("The API sends timestamps without a UTC offset; they are taken as UTC.")
+
+    def _fit(self, value: object, definition: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON
+        """Return a value as its definition allows it, or that it is to be omitted."""
+        if not self._selected(path) or definition is False:
+            return _OMIT
+        if definition is True or not definition:
+            return value
+        named = kinds(definition)
+        fitted = value if not named or _is_any(value, named) else self._convert(value, definition, path)
+        if isinstance(fitted, str) and definition.get("format") in _INSTANTS:
+            fitted = self._fit_instant(fitted, value, definition, path)
+        elif isinstance(fitted, list) and isinstance(definition.get("items"), Mapping | bool):
+            fitted = self._fit_items(fitted, definition["items"], path)
+        elif isinstance(fitted, dict):
+            fitted = self._fit_members(fitted, definition, path)
+        if fitted is not _OMIT and not self._is_valid(fitted, definition, path):
+            return self._empty(value, definition, path)
+        return fitted
+
+    def _fit_instant(self, text: str, value: object, definition: Definition, path: Path) -> Any:  # noqa: ANN401 - text, null or nothing
+        written = _INSTANTS[definition["format"]](text)
+        if written is None:
+            return self._empty(value, definition, path)
+        if definition["format"] == "date-time" and not instants.has_offset(text):
+            self.report_local_time()
+        return written
+
+    def _fit_items(self, values: list[Any], items: Any, path: Path) -> list[Any]:  # noqa: ANN401 - any schema
+        fitted = (self._fit(value, items, (*path, ITEMS)) for value in values)
+        return [value for value in fitted if value is not _OMIT]
+
+    def _fit_members(self, values: dict[str, Any], definition: Definition, path: Path) -> Any:  # noqa: ANN401 - an object, null or nothing
+        properties, additional = definition.get("properties", {}), definition.get("additionalProperties", True)
+        if additional is False or (properties and self._contract.columns in {"freeze", "discard_row"}):
+            self.report_unknown((path, name) for name in values if name not in properties)
+        fitted = {}
+        for name, value in values.items():
+            step = name if name in properties or properties else VALUES
+            member = self._fit(value, properties.get(name, additional), (*path, step))
+            if member is not _OMIT:
+                fitted[name] = member
+        if self._add_required(fitted, definition, path) is not None:
+            return self._empty(values, definition, path)
+        return fitted
+
+    def _add_required(self, members: dict[str, Any], definition: Definition, path: Path) -> str | None:
+        """Add null for each required property that is missing; return the name of one that cannot be null."""
+        properties = definition.get("properties", {})
+        for name in definition.get("required", ()):
+            if name not in members and self._selected((*path, name)):
+                if not Draft7Validator(properties.get(name, {})).is_valid(None):
+                    return str(name)
+                members[name] = None
+        return None
+
+    def _convert(self, value: object, definition: Definition, path: Path) -> Any:  # noqa: ANN401 - any JSON
+        named = kinds(definition)
+        if value == [] and "object" in named:
+            return {}  # as PHP writes an empty object
+        for kind in named:
+            converted = _CONVERSIONS.get(kind, _no_conversion)(value)
+            if converted is not _OMIT:
+                if definition.get("format") not in _INSTANTS:
+                    self._report(value, definition, path, "converted")
+                return converted
+        return self._empty(value, definition, path)
+
+    def _empty(self, value: object, definition: Definition, path: Path) -> Any:  # noqa: ANN401 - null, or that there is nothing
+        """Return what stands for a value that has no valid form.
+
+        Raises FrozenError and DiscardedError as `conform` does.
+        """
+        if self._contract.data_type in {"freeze", "discard_row"}:
+            self._refuse(value, definition, path)
+        nullable = Draft7Validator(dict(definition)).is_valid(None)
+        in_list = not nullable and path[-1] == ITEMS
+        self._report(value, definition, path, "left out of the list" if in_list else "left empty")
+        return None if nullable else _OMIT
+
+    def _refuse(self, value: object, definition: Definition, path: Path) -> NoReturn:
         came = _NAMES.get(type(value), "something else")
-        self._warn(f"The API sends {came} in {place}{declared}; {_OUTCOMES[kept]}. This is said once.")
+        msg = f"has {came} in {_printable(dotted(path))}{_declared(definition)}"
+        if self._contract.data_type == "freeze":
+            msg = f"{msg}; schema_contract freezes the data types"
+            raise FrozenError(msg)
+        msg = f"it {msg}"
+        raise DiscardedError(msg)
+
+    def _report(self, value: object, definition: Definition, path: Path, outcome: Outcome) -> None:
+        if (path, outcome) in self._warned:
+            return
+        self._warned.add((path, outcome))
+        came = _NAMES.get(type(value), "something else")
+        where = f"in {_printable(dotted(path))}{_declared(definition)}"
+        self._warn(f"The API sends {came} {where}; {_OUTCOMES[outcome]}. This warning is not repeated.")
+
+    def _is_valid(self, value: object, definition: Definition, path: Path) -> bool:
+        if path not in self._validators:
+            self._validators[path] = _validator_beyond_structure(definition)
+        validator = self._validators[path]
+        if validator is None:
+            return True
+        with localcontext() as context:
+            context.prec = min(MAX_PREC, 2 * MOST_DIGITS)  # for the remainder of a division
+            try:
+                return bool(validator.is_valid(_plain(value)))
+            except ArithmeticError:
+                return False
 
 
-def is_judged_by_shape(definition: Any) -> bool:  # noqa: ANN401 - any schema
-    """Tell whether a schema says nothing of a value but its type, at whatever depth."""
-    if isinstance(definition, bool):
-        return definition
-    items, properties = definition.get("items", True), definition.get("properties", {})
-    return (
-        definition.keys() <= JUDGED_BY_SHAPE
-        and not isinstance(items, list)
-        and is_judged_by_shape(items)
-        and all(map(is_judged_by_shape, properties.values()))
-    )
+def fits(value: object, definition: Definition) -> bool:
+    """Tell whether a value is of a type that a definition allows, or is converted to one without a loss."""
+    named = kinds(definition)
+    fitted = [value] if _is_any(value, named) else [_CONVERSIONS.get(kind, _no_conversion)(value) for kind in named]
+    written = _INSTANTS.get(definition.get("format", ""))
+    for one in fitted:
+        if one is not _OMIT and not (isinstance(one, str) and written is not None and written(one) is None):
+            return True
+    return value == [] and "object" in named
 
 
-def _kinds(definition: Mapping[str, Any]) -> Sequence[str]:
-    named = definition.get("type", ())
-    return [named] if isinstance(named, str) else named
+def _needs_validator(definition: Definition) -> bool:
+    """Tell whether a scalar must be looked at more closely than by its type."""
+    named = definition.get("format")
+    beyond = (definition.keys() & VALIDATING) - _STRUCTURE - {"format"}
+    return bool(beyond) or named in _INSTANTS or named in _CHECKED_FORMATS
 
 
-def _quick_types(definition: Mapping[str, Any]) -> set[type]:
+def _validator_beyond_structure(definition: Definition) -> Draft7Validator | None:
+    """Return the validator of a definition that says more than the conformer obeys itself."""
+    named = definition.get("format")
+    if not (definition.keys() & VALIDATING) - _STRUCTURE - {"format"} and named not in _CHECKED_FORMATS:
+        return None
+    return Draft7Validator(_exact(definition), format_checker=Draft7Validator.FORMAT_CHECKER)
+
+
+def _exact(schema: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a schema with decimals for floats, so that 0.3 is a multiple of 0.1."""
+    if isinstance(schema, float):
+        return Decimal(str(schema))
+    if isinstance(schema, list | tuple):
+        return [_exact(inner) for inner in schema]
+    if isinstance(schema, Mapping):
+        return {name: _exact(inner) for name, inner in schema.items()}
+    return schema
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a value with the types that a validator knows: a decimal without an exponent is whole."""
+    if isinstance(value, Decimal):
+        return int(value) if value.as_tuple().exponent == 0 else value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    return value
+
+
+def _declared(definition: Definition) -> str:
+    """Return what a message says of the type that a definition demands."""
+    named = [kind for kind in kinds(definition) if kind != "null"]
+    if definition.get("format") in _INSTANTS:
+        named = [definition["format"] if kind == "string" else kind for kind in named]
+    return f" where the schema says {' or '.join(named)}" if named else ""
+
+
+def _names(unknown: Iterable[tuple[Path, str]]) -> str:
+    return ", ".join(sorted(_printable(dotted((*path, name))) for path, name in unknown))
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else ascii(name)
+
+
+def _quick_types(definition: Definition) -> set[type]:
     """Return the types of values that fit without a closer look."""
-    return {kind for name in _kinds(definition) for kind in _QUICK.get(name, ())}
+    return {kind for name in kinds(definition) for kind in _QUICK.get(name, ())}
 
 
-def _is_any(value: object, kinds: Sequence[str]) -> bool:
-    return any(_IS.get(kind, _is_nothing)(value) for kind in kinds)
+def _is_any(value: object, named: Sequence[str]) -> bool:
+    return any(_IS.get(kind, _is_nothing)(value) for kind in named)
 
 
 def _is_nothing(value: object) -> bool:
@@ -167,30 +341,30 @@ _IS: Mapping[str, Callable[[object], bool]] = {
 }
 
 
-def _no_way(value: object) -> Any:  # noqa: ANN401 - as the others
+def _no_conversion(value: object) -> Any:  # noqa: ANN401 - as the others
     del value
-    return _LEFT_OUT
+    return _OMIT
 
 
-def _to_text(value: object) -> Any:  # noqa: ANN401 - text, or the sign that there is none
-    return _LEFT_OUT if value is None else encoder.encode(value).decode()
+def _to_text(value: object) -> Any:  # noqa: ANN401 - text, or that there is none
+    return _OMIT if value is None else encoder.encode(value).decode()
 
 
-def _to_number(value: object) -> Any:  # noqa: ANN401 - a number, or the sign that there is none
+def _to_number(value: object) -> Any:  # noqa: ANN401 - a number, or that there is none
     if not isinstance(value, str) or not _NUMBER.fullmatch(value):
-        return _LEFT_OUT
+        return _OMIT
     return Decimal(value)
 
 
 def _to_integer(value: object) -> Any:  # noqa: ANN401 - as above
     number = value if isinstance(value, Decimal) else _to_number(value)
-    if number is _LEFT_OUT or abs(number.adjusted()) > MOST_DIGITS or number != number.to_integral_value():
-        return _LEFT_OUT
+    if number is _OMIT or abs(number.adjusted()) > MOST_DIGITS or number != number.to_integral_value():
+        return _OMIT
     return Decimal(int(number))
 
 
 def _to_boolean(value: object) -> Any:  # noqa: ANN401 - as above
-    return {"true": True, "false": False}.get(value, _LEFT_OUT) if isinstance(value, str) else _LEFT_OUT
+    return {"true": True, "false": False}.get(value, _OMIT) if isinstance(value, str) else _OMIT
 
 
 _CONVERSIONS: Mapping[str, Callable[[object], Any]] = {
@@ -199,18 +373,3 @@ _CONVERSIONS: Mapping[str, Callable[[object], Any]] = {
     "boolean": _to_boolean,
     "string": _to_text,
 }
-
-
-def _is_valid(value: object, definition: Mapping[str, Any]) -> bool:
-    return bool(Draft7Validator(definition).is_valid(_plain(value)))
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return a value with the types that a validator knows."""
-    if isinstance(value, Decimal):
-        return int(value) if value.as_tuple().exponent == 0 else float(value)
-    if isinstance(value, list):
-        return [_plain(held) for held in value]
-    if isinstance(value, dict):
-        return {name: _plain(held) for name, held in value.items()}
-    return value

@@ -1,119 +1,164 @@
-"""The schema that records themselves show, for resources whose user declares none."""
+"""The schema that records themselves show, and the smallest one that fits both of two."""
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from collections.abc import Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import DiscoveryError
 
-from tap_analytics.timestamps import parse_instant
+from tap_analytics.singer import instants
+from tap_analytics.singer.schema import LARGEST_INTEGER, kinds, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tap_analytics.singer.schema import Definition
 
 Schema = dict[str, Any]
 
-_FORMATS = {
-    "date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
-    "date-time": re.compile(
-        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})",
-    ),
-}
-_SCALARS: dict[type, list[str]] = {
-    type(None): [],
-    bool: ["boolean"],
-    int: ["integer"],
-    float: ["number"],
-    Decimal: ["number"],
-}
-_ORDER = ("object", "array", "string", "number", "integer", "boolean")
+MOST_COLUMNS = 1600
+"""Columns that a table of PostgreSQL can have."""
+
+LONGEST_NAME = 63
+"""Bytes that PostgreSQL keeps of a column's name."""
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})",
+)
+_ORDER = ("object", "array", "string", "number", "integer", "boolean", "null")
+_NOTHING = {"null"}
 
 
-def infer(records: Iterable[Mapping[str, Any]], *, keys: Sequence[str]) -> Schema:
+def infer(
+    records: Iterable[Mapping[str, Any]],
+    *,
+    keys: Sequence[str],
+    columns: Mapping[str, Definition] | None = None,
+    evolves: bool = False,
+) -> Schema:
     """Return the schema that all of some records fit; everything but the key may be null.
 
-    Raises DiscoveryError where there is no record, or none has the key.
+    Declared `columns` count for more than what the records show. Without a record, the schema is
+    one of the key and those columns. A field that is only ever null is text, or, where the schema
+    evolves, of a type that is still open.
+
+    Raises DiscoveryError where records are nested too deeply, where none of them has the key, and
+    where there are neither records nor a key nor columns.
     """
+    declared: dict[str, Any] = dict(columns or {})
     try:
-        seen = [_of(dict(record)) for record in records]
+        shown = reduce(merge, map(define, records), define({}))["properties"]
     except RecursionError:
         msg = "the records are nested too deeply; declare a schema"
         raise DiscoveryError(msg) from None
-    if not seen:
+    if shown and (missing := [key for key in keys if key not in shown and key not in declared]):
+        msg = f"no record has the primary key {', '.join(missing)}; they have {', '.join(shown)}"
+        raise DiscoveryError(msg)
+    if not (shown or keys or declared):
         msg = "there is no record to infer a schema from; declare a schema"
         raise DiscoveryError(msg)
-    properties: dict[str, Schema] = reduce(_united, seen)["properties"]
-    if missing := [key for key in keys if key not in properties]:
-        msg = f"no record has the primary key {', '.join(missing)}; they have {', '.join(properties)}"
-        raise DiscoveryError(msg)
-    named = {name: _nullable(schema, nullable=name not in keys) for name, schema in properties.items()}
-    return {"type": "object", "properties": named, "required": list(keys)}
+    properties = {
+        name: settle(shown.get(name, define(None)), evolves=evolves) for name in dict.fromkeys([*keys, *shown])
+    }
+    properties |= declared
+    for key in keys:
+        if kinds(properties[key]) != ["null"]:
+            properties[key] = {**properties[key], "type": typed(kinds(properties[key]), nullable=False)}
+    return {"type": "object", "properties": properties, "required": list(keys)}
 
 
-def kinds(definition: Mapping[str, Any]) -> list[str]:
-    """Return the names of the types that a definition allows."""
-    named = definition.get("type", [])
-    return [named] if isinstance(named, str) else list(named)
+def define(value: object) -> Schema:
+    """Return the definition of one value, whose items and members may all be null."""
+    if isinstance(value, str):
+        text_format = _format(value)
+        return {"type": ["string", "null"]} | ({"format": text_format} if text_format else {})
+    if isinstance(value, list):
+        return {"type": ["array", "null"], "items": reduce(merge, map(define, value), define(None))}
+    if isinstance(value, Mapping):
+        return {"type": ["object", "null"], "properties": {name: define(member) for name, member in value.items()}}
+    return {"type": ["null"] if value is None else [_scalar(value), "null"]}
 
 
-def typed(named: str | Sequence[str], *, nullable: bool) -> str | list[str]:
-    """Return names of types with or without null among them."""
-    found = [kind for kind in kinds({"type": named}) if kind != "null"]
-    return [*found, "null"] if nullable else found[0] if len(found) == 1 else found
+def _scalar(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    is_integer = isinstance(value, int) and abs(value) <= LARGEST_INTEGER
+    return "integer" if is_integer else "number"
 
 
-def _of(value: object) -> Schema:
-    """Return the schema of one value; null shows nothing."""
-    match value:
-        case str():
-            return {"type": ["string"], "format": _format(value)}
-        case list():
-            return {"type": ["array"], "items": reduce(_united, map(_of, value), {"type": []})}
-        case dict():
-            return {"type": ["object"], "properties": {name: _of(held) for name, held in value.items()}}
-    return {"type": _SCALARS[type(value)]}
+def merge(one: Definition, other: Definition) -> Schema:
+    """Return the definition that fits what either of two fits; `settle` makes a final one of it.
+
+    Without `items`, an array may hold anything; without `properties`, an object may.
+    """
+    names = {*kinds(one), *kinds(other)}
+    if "number" in names:
+        names.discard("integer")
+    merged: Schema = {"type": sorted(names, key=_ORDER.index)}
+    texts = [definition.get("format") for definition in (one, other) if "string" in kinds(definition)]
+    if texts and len({*texts}) == 1 and texts[0]:
+        merged["format"] = texts[0]
+    lists = [definition.get("items") for definition in (one, other) if "array" in kinds(definition)]
+    if lists and all(isinstance(items, Mapping) for items in lists):
+        merged["items"] = reduce(merge, lists)  # type: ignore[arg-type] # all are definitions
+    objects = [definition.get("properties") for definition in (one, other) if "object" in kinds(definition)]
+    # PHP writes an empty object as an empty list; any other list is told apart by its bytes alone.
+    is_empty = "array" not in names or kinds(merged.get("items", {})) == ["null"]
+    if objects and is_empty and all(isinstance(properties, Mapping) for properties in objects):
+        merged["properties"] = {}
+        for name, definition in (pair for properties in objects for pair in (properties or {}).items()):
+            known = merged["properties"].get(name)
+            merged["properties"][name] = definition if known is None else merge(known, definition)
+    return merged
+
+
+def settle(definition: Definition, *, evolves: bool) -> Schema:
+    """Return a definition in the form that a table can hold.
+
+    Scalars of several types are text. Only a list of texts says what its items are, and only an
+    object that is never anything else names its members: others are JSON.
+    """
+    names = {*kinds(definition)} - _NOTHING
+    if not names:
+        return {"type": ["null"] if evolves else ["string", "null"]}
+    if names == {"string"} and definition.get("format"):
+        return {"type": ["string", "null"], "format": definition["format"]}
+    if len(names) > 1 and not names & {"object", "array"}:
+        names = {"number"} if names == {"number", "integer"} else {"string"}
+    settled: Schema = {"type": [*sorted(names, key=_ORDER.index), "null"]}
+    items = definition.get("items")
+    if names == {"array"} and items is not None and {*kinds(items)} - _NOTHING == {"string"}:
+        settled["items"] = settle(items, evolves=evolves)
+    if definition.get("properties") and names <= {"object", "array"}:
+        members = definition["properties"].items()
+        settled["properties"] = {name: settle(member, evolves=evolves) for name, member in members}
+        # What the sample does not show must not be lost.
+        settled["additionalProperties"] = True
+    return settled
+
+
+def unloadable_names(schema: Definition) -> Iterator[str]:
+    """Yield a line for each reason why PostgreSQL refuses the columns of a schema, or mixes them up."""
+    names = list(schema["properties"])
+    if len(names) > MOST_COLUMNS:
+        yield f"there are {len(names):,} fields; a table of PostgreSQL has at most {MOST_COLUMNS:,} columns"
+    begins: dict[bytes, str] = {}
+    for name in names:
+        if not name:
+            yield "a field has an empty name, which is no name of a column"
+        elif '"' in name or "\0" in name:
+            yield f"the name {name!a} has a character that target-postgres refuses in a column"
+        begin = name.encode(errors="replace")[:LONGEST_NAME]
+        if begins.setdefault(begin, name) != name:
+            yield f"{name!a} and {begins[begin]!a} have the same first {LONGEST_NAME} bytes, all that PostgreSQL keeps"
 
 
 def _format(text: str) -> str | None:
     """Return the format of a text that is a date or a timestamp by RFC 3339."""
-    if parse_instant(text) is None:
-        return None  # there is no such day, or no such time
-    return next((name for name, pattern in _FORMATS.items() if pattern.fullmatch(text)), None)
-
-
-def _united(one: Schema, other: Schema) -> Schema:
-    """Return the schema that fits what either of two fits."""
-    names = {*one["type"], *other["type"]}
-    if "number" in names:
-        names.discard("integer")
-    united: Schema = {"type": sorted(names, key=_ORDER.index)}
-    if "string" in names:
-        formats = {schema["format"] for schema in (one, other) if "string" in schema["type"]}
-        united["format"] = formats.pop() if len(formats) == 1 else None
-    if "array" in names:
-        items = [schema["items"] for schema in (one, other) if "array" in schema["type"]]
-        united["items"] = reduce(_united, items)
-    if "object" in names:
-        united["properties"] = {}
-        for schema in (one, other):
-            for name, held in schema.get("properties", {}).items():
-                known = united["properties"].get(name)
-                united["properties"][name] = _united(known, held) if known else held
-    return united
-
-
-def _nullable(schema: Schema, *, nullable: bool = True) -> Schema:
-    """Return a schema in its final form: what was only ever null is taken for text."""
-    final: Schema = {"type": typed(schema["type"] or ["string"], nullable=nullable)}
-    if schema.get("format"):
-        final["format"] = schema["format"]
-    if "items" in schema:
-        final["items"] = _nullable(schema["items"])
-    if schema.get("properties"):
-        final["properties"] = {name: _nullable(held) for name, held in schema["properties"].items()}
-        # What the sample does not show must not be lost.
-        final["additionalProperties"] = True
-    return final
+    if _RFC_3339.fullmatch(text):
+        return "date-time" if instants.timestamp(text) is not None else None
+    return "date" if _DATE.fullmatch(text) and instants.day(text) is not None else None

@@ -1,4 +1,4 @@
-"""Standard output: each line whole, whatever signal comes, and whether or not anybody reads."""
+"""Standard output: a line is never cut, not by a signal, nor by a reader that is slow or gone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ATOMIC = getattr(select, "PIPE_BUF", 512)
-"""Bytes that a pipe takes whole or not at all."""
+"""Bytes that a write to a pipe takes as a whole or not at all."""
 
 WAKE = 0.25
 """Seconds that a reader is waited for at a time: a signal that came just before is seen only after the wait."""
@@ -33,15 +33,15 @@ encoder = msgspec.json.Encoder(
     decimal_format="number",
     enc_hook=lambda value: value.isoformat() if isinstance(value, datetime) else str(value),
 )
-"""What writes messages: no number loses a digit."""
+"""Encodes messages; no number loses a digit."""
 
 
 class OutputError(BaseException):
-    """Nothing more can be written; no stream can go on, so it is no `Exception` of a stream."""
+    """Standard output is closed or full. It ends the run, so it is no `Exception`, which would end a stream."""
 
 
 class LineWriter(GenericSingerWriter[bytes, Message]):
-    """Writes messages to standard output, each line whole, whatever signal comes."""
+    """Writes messages to standard output; a signal never cuts a line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         self._stop: Callable[[], None] | None = None
 
     def serialize_message(self, message: Message) -> bytes:
-        """Return a message as a line of JSON that has lost no digit."""
+        """Return a message as a line of JSON, with every digit of its numbers."""
         return encoder.encode(message.to_dict()) + b"\n"
 
     def write_message(self, message: Message) -> None:
@@ -59,7 +59,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
     def write_lines(self, lines: bytes) -> None:
         """Write encoded lines.
 
-        Raises OutputError where the reader is gone, or there is no room.
+        Raises OutputError where the reader is gone or the disk is full.
         """
         try:
             self._write(lines)
@@ -69,7 +69,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
     def _write(self, lines: bytes) -> None:
         try:
             output = sys.stdout.fileno()
-        except (OSError, ValueError):  # somebody has put something else in its place
+        except (OSError, ValueError):  # it was replaced, as in tests
             self._write_whole(sys.stdout.buffer.write, lines)
             return
         kind = os.fstat(output).st_mode
@@ -82,9 +82,9 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         capacity = fcntl.fcntl(output, fcntl.F_GETPIPE_SZ) if hasattr(fcntl, "F_GETPIPE_SZ") else ATOMIC
         start, view = 0, memoryview(lines)
         while start < len(lines):
-            # A pipe that nobody reads is never left with a part of a line, if that is short enough.
+            # A line of up to `ATOMIC` bytes is never cut, not even in a pipe that nobody reads.
             room = capacity
-            if _holds_anything(output):
+            if _has_unread(output):
                 room = ATOMIC
                 _await_room(output)
             end = lines.rfind(b"\n", start, start + room) + 1
@@ -96,7 +96,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
                 start = end
 
     def _write_whole(self, write: Callable[[bytes | memoryview], int], lines: bytes | memoryview) -> None:
-        """Write lines that a signal must not cut."""
+        """Write lines completely before a signal is obeyed."""
         self._in_line = True
         try:
             view = memoryview(lines)
@@ -110,32 +110,32 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
             self._stop()
 
     def stop(self, leave: Callable[[], None]) -> None:
-        """Leave now, or as soon as the line that is being written is whole."""
+        """Call `leave` now, or as soon as the current line is complete."""
         self._stop = leave
         if not self._in_line:
             leave()
 
     def abandon(self) -> None:
-        """Have what is still written go nowhere: the reader is gone."""
+        """Discard everything that is written from now on: the reader is gone."""
         with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())
+            os.close(null)
 
 
 def _await_room(output: int) -> None:
-    """Wait until something can be written that is no longer than a pipe takes whole."""
+    """Wait until `ATOMIC` bytes can be written."""
     while not select.select((), (output,), (), WAKE)[1]:
         pass
 
 
 def _write_some(output: int, some: bytes | memoryview) -> int:
-    """Write as much as there is room for; return how much that was."""
+    """Write up to `ATOMIC` bytes; return how many were written."""
     _await_room(output)
     return os.write(output, some[:ATOMIC])
 
 
-def _holds_anything(pipe: int) -> bool:
+def _has_unread(pipe: int) -> bool:
     waiting = bytearray(4)
     fcntl.ioctl(pipe, termios.FIONREAD, waiting)
     return any(waiting)

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import decimal
-from collections import deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import reduce
-from operator import attrgetter, or_
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import compress
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 from singer_sdk.exceptions import DataError
 
-from tap_analytics.singer.conform import Conformer, ConformError, is_judged_by_shape
+from tap_analytics.singer.compile import (
+    Rules,
+    allows_unknown,
+    can_be_a_field,
+    optional,
+)
+from tap_analytics.singer.conform import MOST_UNKNOWN, Conformer, ConformError
+from tap_analytics.singer.contract import DiscardedError, FrozenError, SchemaContract
+from tap_analytics.singer.evolution import Evolution, loadable
+from tap_analytics.singer.fast import FastPath
 from tap_analytics.singer.output import encoder as _encoder
+from tap_analytics.singer.schema import definition_at, prune, unknown_properties, value_at
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
     from datetime import datetime
+
+    from tap_analytics.singer.schema import Definition, Path, Selected
+
+Wanted = Callable[[Sequence[Any], Sequence[Raw]], Iterable[bool] | None]
+"""Tells of records, by their cursors, which are wanted; None is all of them."""
+
+DEFAULT = SchemaContract()
+"""What becomes of data that the schema does not know, where the user says nothing."""
 
 CHUNK = 100
 """Records that are checked, encoded and written at a time.
@@ -26,68 +45,17 @@ Few enough that their bytes stay in the processor's cache, and that the memory f
 enough (under 128 kB) that the allocator keeps it, and does not fetch it from the system each time.
 """
 
-_CHECKS: Mapping[str, Any] = {
-    "string": str,
-    "integer": int,
-    "number": float,
-    "boolean": bool,
-    "array": list[Raw],
-    "object": dict[str, Raw],
-    "null": None,
-}
-
-_fields = msgspec.json.Decoder(dict[str, Raw])
 _exactly = msgspec.json.Decoder(dict[str, Any], float_hook=decimal.Decimal)
-
-
-def _type_of(definition: Mapping[str, Any]) -> object:
-    """Return the type that checks a property; bytes as they are, where there is nothing to check."""
-    named = definition.get("type")
-    kinds = [named] if isinstance(named, str) else named or ()
-    types = [_CHECKS[kind] for kind in kinds if kind in _CHECKS]
-    if len(types) < len(kinds) or not kinds:
-        return Raw
-    items = definition.get("items")
-    if "array" in kinds and isinstance(items, Mapping) and (item := _type_of(items)) is not Raw:
-        types[kinds.index("array")] = list[item]  # type: ignore[valid-type] # made here
-    return reduce(or_, types)
-
-
-def _has_properties(definition: object) -> bool:
-    """Tell whether a schema says anything of the fields of an object, at whatever depth."""
-    if isinstance(definition, Mapping):
-        return "properties" in definition or any(map(_has_properties, definition.values()))
-    return isinstance(definition, list) and any(map(_has_properties, definition))
-
-
-def _without_null(kind: object) -> object:
-    kinds = [one for one in get_args(kind) or (kind,) if one is not type(None)]
-    return reduce(or_, kinds, kinds[0])
-
-
-def _struct(types: Mapping[str, Any], *, closed: bool = False) -> type[msgspec.Struct]:
-    """Return a struct with some JSON fields; its attributes are `f0`, `f1` … in their order."""
-    required = [(f"f{n}", kind) for n, kind in enumerate(types.values())]
-    fields = [(name, kind, UNSET) if UnsetType in get_args(kind) else (name, kind) for name, kind in required]
-    return msgspec.defstruct(
-        "Row",
-        fields,
-        rename=dict(zip([name for name, _ in required], types, strict=True)),
-        gc=False,
-        forbid_unknown_fields=closed,
-    )
-
-
-def _speakable(name: str) -> bool:
-    """Tell whether a struct can have a field of this name."""
-    return name.isprintable() and '"' not in name and "\\" not in name
 
 
 class RecordError(DataError):
     """A good answer does not hold what was asked for."""
 
+    index: int = 0
+    """Which record of a chunk it is about."""
 
-def decode_exactly(record: Raw) -> dict[str, Any]:
+
+def decode_exactly(record: Raw | bytes) -> dict[str, Any]:
     """Return a record as Python values that have lost no digit.
 
     Raises RecordError where it is no object.
@@ -99,120 +67,233 @@ def decode_exactly(record: Raw) -> dict[str, Any]:
         raise RecordError(msg) from None
 
 
+class KeyReader:
+    """Reads what tells a record from the others of its stream."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        # Without a key that a decoder can find, a whole record tells itself apart.
+        is_found = keys and all(map(can_be_a_field, keys))
+        self._decoder = msgspec.json.Decoder(optional(dict.fromkeys(keys, Raw))) if is_found else None
+
+    def key_of(self, record: Raw) -> Hashable:
+        """Return the bytes of a record's key, or of all of it where it has none."""
+        if self._decoder is None:
+            return bytes(record)
+        try:
+            row = self._decoder.decode(record)
+            return tuple(bytes(value) for value in msgspec.structs.astuple(row))
+        except (msgspec.ValidationError, TypeError):
+            return bytes(record)  # it has no key; its encoding reports that
+
+
+@dataclass(frozen=True)
+class SchemaChange:
+    """The schema of a stream changes before its next record."""
+
+    schema: dict[str, Any]
+
+
 class RecordEncoder:
     """Checks and encodes the records of one stream without taking their values apart.
 
-    A record whose fields are all known, wanted and of their type is written as the bytes it came
-    in. A record with fields to leave out is written from the bytes of the others.
+    A record whose fields are all known, selected and valid is written as the bytes it came in. A
+    record with fields to leave out is written from the bytes of the others. Only a record that does
+    not fit the schema is decoded, conformed and encoded again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a stream knows of its records
         self,
-        schema: Mapping[str, Any],
+        schema: Definition,
         *,
-        selected: Sequence[str],
+        selected: Selected,
         keys: Sequence[str],
-        cursor: str | None,
+        cursor: str | Path | None,
         warn: Callable[[str], None],
+        added: Sequence[str] = (),
+        contract: SchemaContract = DEFAULT,
     ) -> None:
-        self._types = {name: _type_of(definition) for name, definition in schema["properties"].items()}
-        self.is_flat = (
-            all(map(_speakable, self._types))
-            and all(self._types[key] is not Raw for key in keys)
-            and all(
-                is_judged_by_shape(definition) and not _has_properties(definition)
-                for definition in schema["properties"].values()
-            )
-        )
-        """Whether there is nothing to check but the types of fields, and nothing to leave out below them."""
-        self._conformer = Conformer(schema, warn)
-        self._required = [name for name in schema.get("required", ()) if name in self._types]
+        """Take the schema, and the names of the fields that `extra` adds to the records of a page."""
+        self.schema = schema
         self._selected = selected
-        self._keys = tuple(keys)
-        self._cursor = cursor
         self._warn = warn
-        self._unknown: set[str] = set()
-        # A whole record tells itself apart where no decoder can find its key.
-        named = keys if all(map(_speakable, keys)) else ()
-        self._key_decoder = msgspec.json.Decoder(_struct(dict.fromkeys(named, Raw | UnsetType))) if named else None
-        if self.is_flat:
-            self._kept = msgspec.json.Decoder(_struct(dict.fromkeys(selected, Raw | UnsetType)))
-            self._compile()
+        self._keys = tuple(keys)
+        self._cursor = (cursor,) if isinstance(cursor, str) else cursor
+        self._added = frozenset(added)
+        self._is_strict = contract.columns != "discard_value" or contract.data_type == "evolve"
+        self._learns_unknown = contract.columns in {"evolve", "discard_value"}
+        self._evolution = Evolution(contract, selected=selected)
+        self.discarded = 0
+        """Records that the schema contract has dropped so far."""
+        self._conformer = Conformer(schema, warn, selected=selected, contract=contract)
+        self._known_unknown: set[tuple[Path, str]] = set()
+        self._rewrites_instants = False
+        self.key_of = KeyReader([key for key in keys if key not in self._added]).key_of
+        self._extra = (b"", b"")
+        self._compile()
 
     def _compile(self) -> None:
-        """Make the decoder that finds whatever is not as the schema says."""
-        types = self._types | dict.fromkeys(filter(_speakable, self._unknown), Raw)
-        required = {name: types[name] for name in self._required}
-        required |= {name: _without_null(types[name]) for name in self._keys}
-        optional = {name: kind | UnsetType for name, kind in types.items() if name not in required}
-        self._strict = msgspec.json.Decoder(_struct(required | optional, closed=True))
-        self._verbatim = set(types) == set(self._selected)
-        if self._cursor:
-            self._cursor_of = attrgetter(f"f{list(required | optional).index(self._cursor)}")
+        rules = Rules(self._selected, self._is_strict, self._rewrites_instants, self._known_unknown)
+        self._fast = FastPath(
+            self.schema,
+            rules,
+            keys=self._keys,
+            cursor=self._cursor,
+            added=self._added,
+            report_local_time=self._conformer.report_local_time,
+        )
 
-    def key_of(self, record: Raw) -> Hashable:
-        """Return what tells a record from the others of its stream."""
-        if self._key_decoder is None:
-            return bytes(record)
-        try:
-            row = self._key_decoder.decode(record)
-            return tuple(bytes(value) for value in msgspec.structs.astuple(row))
-        except (msgspec.ValidationError, TypeError):
-            return bytes(record)  # it has no key; that is said when it is encoded
+    @property
+    def slow_reason(self) -> str | None:
+        """Why records must be decoded one by one, or None where they need not."""
+        return self._fast.slow_reason
+
+    def process(
+        self, chunk: Sequence[Raw], extra: bytes = b"", wanted: Wanted | None = None
+    ) -> Iterator[SchemaChange | Sequence[Raw | bytes]]:
+        """Yield some records encoded, valid under the schema, and the schema before them where it changes.
+
+        `wanted` takes the cursors of records and tells which of them are wanted, None being all.
+        Raises RecordError with the index of a record that has no valid form, or that the schema
+        contract refuses.
+        """
+        cursors = self._read(chunk)
+        if cursors is None:
+            yield from self._evolve(chunk)
+            cursors = self.check(chunk)
+        if cursors is None:
+            for values in self._decode_all(chunk, extra, wanted):
+                yield (_encoder.encode(values),)
+            return
+        kept = wanted(cursors, chunk) if wanted is not None and cursors else None
+        yield self.encode(chunk if kept is None else list(compress(chunk, kept)), extra)
+
+    def process_decoded(
+        self, chunk: Sequence[Raw], extra: bytes = b"", wanted: Wanted | None = None
+    ) -> Iterator[SchemaChange | dict[str, Any]]:
+        """Yield what `process` yields, with records as Python values that have lost no digit."""
+        if self._evolution.is_possible and self._read(chunk) is None:
+            yield from self._evolve(chunk)
+        yield from self._decode_all(chunk, extra, wanted)
+
+    def _evolve(self, chunk: Sequence[Raw]) -> Iterator[SchemaChange]:
+        """Widen the schema so that records fit it, where its contract allows that."""
+        if not self._evolution.is_possible:
+            return
+        before, schema = self.loadable_schema, self.schema
+        for record in chunk:
+            with suppress(RecordError):  # it is reported when it is decoded
+                schema = self._evolution.widened(schema, decode_exactly(record))
+        if schema is not self.schema:
+            self.schema = schema
+            self._conformer.learn(schema)
+            self._compile()
+            if self.loadable_schema != before:
+                yield SchemaChange(self.loadable_schema)
+
+    @property
+    def loadable_schema(self) -> dict[str, Any]:
+        """The schema of the records as they leave: what a SCHEMA message shows."""
+        return loadable(prune(self.schema, self._selected))
+
+    def _decode_all(self, chunk: Sequence[Raw], extra: bytes, wanted: Wanted | None) -> Iterator[dict[str, Any]]:
+        for index, record in enumerate(chunk):
+            try:
+                values = self.decode(record, extra)
+            except DiscardedError as error:
+                self._report_discarded(error)
+                continue
+            except RecordError as error:
+                error.index = index
+                raise
+            kept = wanted((value_at(values, self._cursor),), (record,)) if wanted is not None and self._cursor else None
+            if kept is None or all(kept):
+                yield values
+
+    def _report_discarded(self, error: DiscardedError) -> None:
+        self.discarded += 1
+        if self.discarded == 1:
+            self._warn(f"A record is dropped, as schema_contract demands: {error}. Further ones are only counted.")
 
     def check(self, chunk: Sequence[Raw]) -> Sequence[Any] | None:
-        """Return the cursors of some records, or None if a record is not as the schema says.
+        """Return the cursors of some records, or None if a record does not fit the schema.
 
         There are no cursors where the stream has none.
         """
-        try:
-            # One by one, in C: each record's values are gone before the next one's are made.
-            rows = map(self._strict.decode, chunk)
-            return list(map(self._cursor_of, rows)) if self._cursor else deque(rows, maxlen=0)
-        except (msgspec.DecodeError, RecursionError):
-            return self.check(chunk) if self._learn(chunk) else None
+        cursors = self._read(chunk)
+        return self._read(chunk) if cursors is None and self._learn(chunk) else cursors
+
+    def _read(self, chunk: Sequence[Raw]) -> Sequence[Any] | None:
+        reading = self._fast.read(chunk)
+        if reading is None or reading[1]:
+            return reading and reading[0]
+        self._rewrites_instants = True
+        self._compile()
+        return self._read(chunk)  # from now on more is known of it
 
     def _learn(self, chunk: Sequence[Raw]) -> bool:
-        """Note fields that the schema does not know, and say so; tell whether there are any."""
+        """Take note of properties that the schema does not know; tell whether a new check can pass them."""
+        if self.slow_reason is not None or not self._learns_unknown:
+            return False
         try:
-            names = {name for record in chunk for name in _fields.decode(record)}
-        except (msgspec.DecodeError, RecursionError):
+            pairs = {pair for record in chunk for pair in unknown_properties(decode_exactly(record), self.schema)}
+        except RecordError:
             return False
-        known = self._types.keys() | self._unknown
-        self.warn_of_unknown(names)
-        if names <= known or not all(map(_speakable, names)):
+        new = {(path, name) for path, name in pairs if path in self._fast.closed} - self._known_unknown
+        if not new or len(self._known_unknown) + len(new) > MOST_UNKNOWN or not all(can_be_a_field(n) for _, n in new):
             return False
+        self._conformer.report_unknown((path, name) for path, name in new if not self._leaves(path))
+        self._known_unknown |= new
         self._compile()
         return True
 
-    def warn_of_unknown(self, names: set[str]) -> None:
-        """Say once of each field that the schema does not know it."""
-        if new := names - self._types.keys() - self._unknown:
-            self._unknown |= new
-            told = ", ".join(name if name.isprintable() else ascii(name) for name in sorted(new))
-            self._warn(f"The API sends fields that the schema does not have: {told}. They are left out.")
+    def _leaves(self, path: Path) -> bool:
+        """Tell whether unknown properties of the object at a path leave with it."""
+        return allows_unknown(definition_at(self.schema, path), path)
 
-    def encode(self, chunk: Sequence[Raw]) -> Sequence[Raw | bytes]:
-        """Return the wanted fields of records that have been checked, encoded."""
-        if self._verbatim or not chunk:
-            return chunk
-        return list(map(_encoder.encode, map(self._kept.decode, chunk)))
+    def encode(self, chunk: Sequence[Raw], extra: bytes = b"") -> Sequence[Raw | bytes]:
+        """Return the selected fields of records that have been checked, encoded.
 
-    def decode(self, record: Raw) -> dict[str, Any]:
-        """Return a record as Python values that have lost no digit.
+        `extra` is the members of a JSON object, without its braces, that are added to each record.
+        """
+        records: Sequence[Raw | bytes] = chunk
+        if self._fast.project is not None:
+            records = list(map(_encoder.encode, map(self._fast.project, chunk)))
+        if extra:
+            members = self._conformed(extra)
+            records = [_with_members(bytes(record), members) for record in records]
+        return records
 
-        Raises RecordError where it is no object, has no key, or cannot be as the schema says.
+    def _conformed(self, extra: bytes) -> bytes:
+        """Return the selected ones of some members, valid under the schema; each page brings its own."""
+        if self._extra[0] != extra:
+            fields = decode_exactly(b"{%b}" % extra)
+            known = {name: value for name, value in fields.items() if name in self.schema["properties"]}
+            self._extra = extra, _encoder.encode(self._conformer.conform_fields(known))[1:-1]
+        return self._extra[1]
+
+    def decode(self, record: Raw, extra: bytes = b"") -> dict[str, Any]:
+        """Return the selected fields of a record, and of `extra`, as Python values that have lost no digit.
+
+        Raises RecordError where it is no object, has no key, or has no form that fits the schema,
+        and DiscardedError where the schema contract drops it.
         """
         values = decode_exactly(record)
+        if extra:
+            values |= decode_exactly(b"{%b}" % extra)
         for key in self._keys:
             if values.get(key) is None or isinstance(values[key], (dict, list)):
                 msg = f"has no {key}, which is its key"
                 raise RecordError(msg)
-        self.warn_of_unknown(values.keys() - self._types.keys())
         try:
-            return self._conformer.conform({name: value for name, value in values.items() if name in self._types})
-        except ConformError as error:
+            return self._conformer.conform(values)
+        except (ConformError, FrozenError) as error:
             raise RecordError(str(error)) from None
+
+
+def _with_members(record: bytes, members: bytes) -> bytes:
+    """Return an encoded object with further members at its end, where they count if a name stands twice."""
+    start = record[:-1].rstrip()
+    return b"%b%b%b}" % (start, b"" if start == b"{" or not members else b",", members)
 
 
 class Envelope:

@@ -82,6 +82,27 @@ def test_shape(row: Row) -> None:
     both(row)
 
 
+def declared(properties: dict[str, Any], **others: Any) -> dict[str, Any]:  # noqa: ANN401 - words of a resource
+    """Return a resource with a schema of its own."""
+    endpoint = {"path": "/v1/resource", "paginator": "single_page"}
+    schema = {"type": "object", "required": ["id"], "properties": properties}
+    return {"name": "things", "primary_key": "id", "schema": schema, "endpoint": endpoint, **others}
+
+
+NO_TIMESTAMPS = (
+    "",
+    "n/a",
+    "0000-00-00",
+    "0000-00-00 00:00:00",
+    "2026-02-30T10:00:00Z",
+    "2026-01-31T24:00:00Z",
+    "2026-06-30T23:59:60Z",
+    "/Date(1700000000000)/",
+    "10000-01-01T00:00:00Z",
+    "1700000000",
+    "2026-01-31T10:00:00+25:00",
+)
+
 # A field, what the server sends in it, what comes out, what the user reads.
 DRIFT: list[tuple[str, str, Any, str]] = [
     ("workerCode", "5", "5", "a whole number"),
@@ -100,7 +121,9 @@ DRIFT: list[tuple[str, str, Any, str]] = [
     ("labelIds", '"one"', None, "text"),
     ("labelIds", '["a",7]', ["a", "7"], "a whole number"),
     ("labelIds", "{}", None, "an object"),
-    ("updatedTimestamp", "1700000000", "1700000000", "a whole number"),
+    ("labelIds", '["a",null,7]', ["a", None, "7"], "a whole number"),
+    ("updatedTimestamp", "1700000000", None, "a whole number"),
+    *(("updatedTimestamp", f'"{text}"', None, "text") for text in NO_TIMESTAMPS),
     ("id", "77", "77", "a whole number"),
 ]
 
@@ -129,6 +152,48 @@ def test_a_value_of_another_type_is_said_once_and_breaks_nothing(  # noqa: PLR09
     assert len(found) == len([worker for worker in sandbox.world.records("workers") if "name" not in worker])
 
 
+# A timestamp that is no RFC 3339 in UTC, how it is written, whether that deserves a warning.
+REWRITTEN = [
+    ("2026-01-31T10:00:00+02:00", "2026-01-31T08:00:00Z", ""),
+    ("2026-01-31T23:00:00.123456789-02:30", "2026-02-01T01:30:00.123456789Z", ""),
+    ("2026-01-31T10:00:00+0200", "2026-01-31T08:00:00Z", ""),
+    ("2026-01-31T10:00:00-00:00", "2026-01-31T10:00:00-00:00", ""),
+    ("2026-01-31T10:00:00+00:00", "2026-01-31T10:00:00+00:00", ""),
+    ("2026-01-31t10:00:00.50z", "2026-01-31t10:00:00.50z", ""),
+    ("2026-01-31 10:00:00.5", "2026-01-31T10:00:00.5Z", "without a UTC offset"),
+    ("2026-01-31", "2026-01-31T00:00:00Z", "without a UTC offset"),
+    ("2026-01-31T10:00+02", "2026-01-31T08:00:00Z", ""),
+    ("0001-01-01T00:00:00+02:00", "0001-01-01T00:00:00+02:00", ""),
+]
+
+
+@pytest.mark.parametrize(("sent", "written", "warning"), REWRITTEN, ids=str)
+@pytest.mark.parametrize("field", ["at", "of.at", "all[].at"])
+def test_timestamps_are_written_in_utc(field: str, sent: str, written: str, warning: str) -> None:
+    definition = {"type": ["string", "null"], "format": "date-time"}
+    nested = {"type": "object", "properties": {"at": definition}}
+    properties = {"id": {"type": "string"}, "at": definition, "of": nested, "all": {"type": "array", "items": nested}}
+
+    def record(text: str) -> dict[str, Any]:
+        value: Any = {"at": text, "of": {"at": text, "more": 1.50}, "all": [{"at": None}, {"at": text}]}[
+            field.partition(".")[0].removesuffix("[]")
+        ]
+        return {"id": "1", field.partition(".")[0].removesuffix("[]"): value}
+
+    with Sandbox(days=1, resources=1) as sandbox:
+        sound, odd = record("2026-01-31T10:00:00Z"), record(sent)
+        body = json.dumps({"data": [sound] * 150 + [odd] + [sound] * 150 + [odd]})
+        sandbox.misbehave(Fault("body", "/v1/resource", body=body.encode(), times=None))
+        run = run_tap(settings(sandbox, resources=[declared(properties)]))
+    assert run.returncode == 0, run.stderr
+    assert exact(run.records["things"]) == exact(
+        [json.loads(json.dumps(one), parse_float=Decimal) for one in [sound] * 150 + [record(written)] + [sound] * 150]
+        + [json.loads(json.dumps(record(written)), parse_float=Decimal)]
+    )
+    assert len(run.problems) == bool(warning)
+    assert all(warning in line for line in run.problems)
+
+
 STRICT = {
     "type": "object",
     "required": ["id", "kind", "count"],
@@ -155,7 +220,11 @@ DECLARED: list[tuple[str, dict[str, Any] | None, str]] = [
         {"id": "1", "kind": "a", "count": 3, "tags": ["x", "7"]},
         "tags",
     ),
-    ('{"id":"1","kind":"a","count":3,"tags":["x",null]}', {"id": "1", "kind": "a", "count": 3, "tags": ["x"]}, "tags"),
+    (
+        '{"id":"1","kind":"a","count":3,"tags":["x",null,"y"]}',
+        {"id": "1", "kind": "a", "count": 3, "tags": ["x", None, "y"]},
+        "",
+    ),
     (
         '{"id":"1","kind":"a","count":3,"place":{"row":"7"}}',
         {"id": "1", "kind": "a", "count": 3, "place": {"row": 7}},

@@ -1,0 +1,255 @@
+"""The record encoder by itself: fields that are added, cursors below the top, selection, timestamps."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec import Raw
+
+from tap_analytics.singer.records import RecordEncoder, RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TEXT = {"type": ["string", "null"]}
+NUMBER = {"type": ["number", "null"]}
+ORDER: dict[str, Any] = {
+    "id": {"type": "integer"},
+    "customer": {
+        "type": ["object", "null"],
+        "properties": {
+            "name": TEXT,
+            "at": {"type": ["string", "null"], "format": "date-time"},
+            "address": {"type": ["object", "null"], "properties": {"city": TEXT, "zip": TEXT}},
+        },
+    },
+    "lines": {"type": ["array", "null"], "items": {"type": "object", "properties": {"price": NUMBER}}},
+}
+
+
+def an_encoder(
+    properties: dict[str, Any],
+    without: set[tuple[str, ...]] | None = None,
+    **others: Any,  # noqa: ANN401 - as the encoder takes them
+) -> tuple[RecordEncoder, list[str]]:
+    """Return an encoder, and the list of its warnings."""
+    warnings: list[str] = []
+    schema = {"type": "object", "properties": properties, "required": ["id"]}
+    words: dict[str, Any] = {"keys": ["id"], "cursor": None} | others
+    selected: Callable[..., bool] = lambda path: path not in (without or ())  # noqa: E731 - as a stream passes it
+    encoder = RecordEncoder(schema, selected=selected, warn=warnings.append, **words)
+    assert encoder.slow_reason is None
+    return encoder, warnings
+
+
+def through(encoder: RecordEncoder, *records: str, extra: bytes = b"") -> list[str]:
+    """Return records as they are encoded without being decoded."""
+    chunk = [Raw(record.encode()) for record in records]
+    assert encoder.check(chunk) is not None
+    encoded = [bytes(record).decode() for record in encoder.encode(chunk, extra)]
+    for record, raw in zip(encoded, chunk, strict=True):
+        exactly = json.loads(record, parse_float=Decimal)
+        assert encoder.decode(raw, extra) == exactly, "what is decoded says the same"
+    return encoded
+
+
+# Nested records
+
+
+def test_nested_records_leave_as_the_bytes_they_came_in() -> None:
+    encoder, warnings = an_encoder(ORDER)
+    record = '{"id": 1,"customer":{"name":"\\u00e9","more":[1.50]},"lines":[{"price":1.50,"sku":1e400},{}]}'
+    assert through(encoder, record) == [record]
+    assert warnings == []
+
+
+def test_what_is_below_is_checked() -> None:
+    encoder, _ = an_encoder(ORDER)
+    assert encoder.check([Raw(b'{"id":1,"lines":[{"price":"1"}]}')]) is None
+    assert encoder.check([Raw(b'{"id":1,"customer":{"address":{"zip":1234}}}')]) is None
+    assert encoder.check([Raw(b'{"id":1,"customer":{"at":"soon"}}')]) is None
+
+
+def test_properties_are_deselected_at_any_depth() -> None:
+    without = {("customer", "address", "zip"), ("customer", "at")}
+    encoder, warnings = an_encoder(ORDER, without)
+    record = (
+        '{"id":1,"customer":{"at":7,"name":"x","new":1.50,"address":{"zip":"1","city":1e5}},"lines":[{"price":1.0}]}'
+    )
+    assert encoder.check([Raw(record.encode())]) is None, "the city is no text"
+    record = record.replace("1e5", "null")
+    expected = {
+        "id": 1,
+        "customer": {"name": "x", "new": Decimal("1.50"), "address": {"city": None}},
+        "lines": [{"price": Decimal("1.0")}],
+    }
+    assert [json.loads(text, parse_float=Decimal) for text in through(encoder, record)] == [expected]
+    assert warnings == []
+
+
+def test_closed_objects_leave_without_what_they_do_not_name() -> None:
+    closed = {"type": "object", "properties": {"a": NUMBER}, "additionalProperties": False}
+    encoder, warnings = an_encoder({"id": {"type": "integer"}, "of": closed})
+    assert through(encoder, '{"id":1,"of":{"b":1,"a":2}}', '{"id":2,"of":{"a":2,"c":1}}') == [
+        '{"id":1,"of":{"a":2}}',
+        '{"id":2,"of":{"a":2}}',
+    ]
+    assert len(warnings) == 1
+    assert "of.b, of.c" in warnings[0]
+
+
+def test_map_types_are_checked() -> None:
+    encoder, _ = an_encoder({"id": {"type": "integer"}, "prices": {"type": "object", "additionalProperties": NUMBER}})
+    record = '{"id":1,"prices":{"EUR":1.50,"USD":null}}'
+    assert through(encoder, record) == [record]
+    assert encoder.check([Raw(b'{"id":1,"prices":{"EUR":"1.50"}}')]) is None
+    assert encoder.decode(Raw(b'{"id":1,"prices":{"EUR":"1.50"}}'))["prices"] == {"EUR": Decimal("1.50")}
+
+
+# Fields that are added
+
+ADDED = {"id": {"type": "integer"}, "_users_id": {"type": "integer"}, "_users_name": TEXT}
+
+
+@pytest.mark.parametrize("record", ['{"id":1}', '{ "id" : 1 }'])
+def test_fields_are_added_to_each_record(record: str) -> None:
+    encoder, _ = an_encoder(ADDED, added=("_users_id", "_users_name"))
+    expected = {"id": 1, "_users_id": 5, "_users_name": "x"}
+    (encoded,) = through(encoder, record, extra=b'"_users_id":5,"_users_name":"x"')
+    assert json.loads(encoded) == expected
+
+
+def test_fields_are_added_to_a_record_of_none() -> None:
+    encoder, _ = an_encoder(ADDED, keys=["_users_id"], added=("_users_id", "id"))
+    assert through(encoder, "{}", "{  }", extra=b'"id":1,"_users_id":5') == ['{"id":1,"_users_id":5}'] * 2
+
+
+def test_added_fields_fit_the_schema_and_the_selection() -> None:
+    encoder, warnings = an_encoder(ADDED, {("_users_id",)}, added=("_users_id", "_users_name"))
+    assert through(encoder, '{"id":1}', extra=b'"_users_id":5,"_users_name":7') == ['{"id":1,"_users_name":"7"}']
+    assert len(warnings) == 1
+
+
+def test_added_fields_win_over_those_of_a_record() -> None:
+    encoder, _ = an_encoder(ADDED, added=("_users_id", "_users_name"))
+    record = Raw(b'{"id":1,"_users_id":4}')
+    assert encoder.check([record]) is None, "a name would stand twice in it"
+    assert encoder.decode(record, b'"_users_id":5') == {"id": 1, "_users_id": 5}
+
+
+def test_a_key_that_is_added_does_not_tell_records_of_a_page_apart() -> None:
+    encoder, _ = an_encoder(ADDED, keys=["_users_id", "id"], added=("_users_id",))
+    assert encoder.key_of(Raw(b'{"id":1,"_users_name":"x"}')) == (b"1",)
+    with pytest.raises(RecordError, match="_users_id"):
+        encoder.decode(Raw(b'{"id":1}'))
+
+
+# Cursors
+
+
+@pytest.mark.parametrize(
+    ("record", "cursor"),
+    [
+        ('{"id":1,"customer":{"at":"2026-01-31T10:00:00Z"}}', "2026-01-31T10:00:00Z"),
+        ('{"id":1,"customer":{"at":null}}', None),
+        ('{"id":1,"customer":{}}', None),
+        ('{"id":1,"customer":null}', None),
+        ('{"id":1}', None),
+    ],
+)
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_cursor_is_read_below_the_top(record: str, cursor: str | None, others: int) -> None:
+    encoder, _ = an_encoder(ORDER, cursor=("customer", "at"))
+    chunk = [Raw(b'{"id":2,"customer":{"at":"2026-01-30T10:00:00Z"}}')] * others + [Raw(record.encode())]
+    cursors = encoder.check(chunk)
+    assert cursors is not None
+    assert (cursors[-1] or None) == cursor
+    assert bytes(encoder.encode(chunk)[-1]) == record.encode()
+
+
+def test_a_cursor_that_is_no_timestamp_is_noticed() -> None:
+    encoder, _ = an_encoder(ORDER, cursor=("customer", "at"))
+    assert encoder.check([Raw(b'{"id":1,"customer":{"at":"soon"}}')]) is None
+
+
+def test_a_cursor_with_an_offset_is_read_as_it_came_and_written_in_utc() -> None:
+    encoder, _ = an_encoder(ORDER, cursor=("customer", "at"))
+    chunk = [Raw(b'{"id":1,"customer":{"at":"2026-01-31T10:00:00+01:00"}}')]
+    assert encoder.check(chunk) == ["2026-01-31T10:00:00+01:00"]
+    assert bytes(encoder.encode(chunk)[0]) == b'{"id":1,"customer":{"at":"2026-01-31T09:00:00Z"}}'
+
+
+# What only a validator can judge
+
+
+@pytest.mark.parametrize(
+    ("definition", "reason"),
+    [
+        ({"anyOf": [TEXT, NUMBER]}, "field has no type"),
+        ({"type": "number", "multipleOf": 0.1}, "field is judged by multipleOf"),
+        ({"type": ["integer", "null"], "enum": [1, None]}, "field is judged by enum"),
+        ({"type": "string", "format": "ipv4"}, "field is judged by format"),
+        ({"type": "object", "properties": {'"': TEXT}, "additionalProperties": False}, "has a name with escapes"),
+        ({"type": "array", "items": [TEXT]}, "field is judged by items"),
+    ],
+    ids=str,
+)
+def test_the_reason_for_a_slow_stream_is_given(definition: dict[str, Any], reason: str) -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "string"}, "field": definition}}
+    encoder = RecordEncoder(schema, selected=lambda _: True, keys=["id"], cursor=None, warn=print)
+    assert reason in str(encoder.slow_reason)
+    assert encoder.check([Raw(b'{"id":"1"}')]) is None
+
+
+@pytest.mark.parametrize(
+    ("definition", "good", "bad"),
+    [
+        ({"type": ["string", "null"], "enum": ["a", "b", None]}, ['"a"', "null"], ['"c"', "1"]),
+        ({"const": "a", "type": "string"}, ['"a"'], ['"b"', "null"]),
+        ({"type": "integer", "minimum": 0, "exclusiveMaximum": 5}, ["0", "4"], ["-1", "5"]),
+        ({"type": "number", "exclusiveMinimum": 0}, ["0.1"], ["0", "-0.0"]),
+        ({"type": "string", "minLength": 1, "maxLength": 2}, ['"\\u00e9"'], ['""', '"abc"']),
+        ({"type": "string", "pattern": "^a"}, ['"ab"'], ['"b"']),
+        ({"type": "string", "format": "email"}, ['"a@b"'], ['"ab"']),
+        ({"type": "string", "format": "uuid", "x-note": 1}, ['"anything"'], ["1"]),
+        ({"type": "object", "required": ["a"]}, ['{"a":1}'], ["{}"]),
+    ],
+    ids=str,
+)
+def test_common_keywords_are_judged_without_decoding(
+    definition: dict[str, Any], good: list[str], bad: list[str]
+) -> None:
+    encoder, _ = an_encoder({"id": {"type": "integer"}, "field": definition})
+    records = [f'{{"id":1,"field":{value}}}' for value in good]
+    assert through(encoder, *records) == records
+    for value in bad:
+        assert encoder.check([Raw(f'{{"id":1,"field":{value}}}'.encode())]) is None
+
+
+@pytest.mark.parametrize(
+    ("definition", "value", "expected"),
+    [
+        ({"type": ["number", "null"], "multipleOf": 0.1}, "0.3", Decimal("0.3")),
+        ({"type": ["number", "null"], "multipleOf": 0.01}, "1e300", Decimal("1e300")),
+        ({"type": ["number", "null"], "multipleOf": 0.1}, "0.35", None),
+        ({"type": ["number", "null"], "enum": [0.1, None]}, "0.10", Decimal("0.10")),
+        ({"type": ["number", "null"], "enum": [0.1, None]}, "0.2", None),
+        ({"type": ["number", "null"], "const": 0.1}, "0.1", Decimal("0.1")),
+        ({"type": ["number", "null"], "minimum": 9007199254740993}, "9007199254740992", None),
+        ({"type": ["object", "null"]}, "[]", {}),
+        ({"type": ["object", "null"], "required": ["a"], "properties": {"a": {"type": "string"}}}, "{}", None),
+        ({"type": ["array", "null"], "items": {"type": ["string", "null"]}}, '["A",null,"C"]', ["A", None, "C"]),
+        ({"type": ["string", "null"], "format": "date"}, '"2026-02-30"', None),
+        ({"type": ["string", "null"], "format": "date"}, '"2026-01-31T00:00:00Z"', "2026-01-31"),
+        ({"type": ["string", "null"], "format": "ipv4"}, '"1.2.3"', None),
+    ],
+    ids=str,
+)
+def test_values_are_judged_exactly(definition: dict[str, Any], value: str, expected: object) -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}, "field": definition}}
+    encoder = RecordEncoder(schema, selected=lambda _: True, keys=["id"], cursor=None, warn=print)
+    found = encoder.decode(Raw(f'{{"id":1,"field":{value}}}'.encode()))["field"]
+    assert (found, str(found)) == (expected, str(expected))
