@@ -238,8 +238,11 @@ class RestTap(SdkTap):
                 validate_config=not discover,
                 setup_mapper=not discover,
             )
-        except ConfigValidationError:
-            raise
+        except ConfigValidationError as error:
+            # The SDK would add a last line that says nothing.
+            for line in error.errors or [str(error)]:
+                cls.logger.error("%s", line)  # noqa: TRY400 - the text is for users
+            sys.exit(1)
         except SingerSDKError as error:
             cls.logger.error("%s", error)  # noqa: TRY400 - the text is for users
             sys.exit(1)

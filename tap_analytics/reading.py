@@ -69,7 +69,8 @@ class ReadingStream(SdkStream):
         endpoint = self.resource.requests
         reader = PageReader(endpoint.selector, warn=self.warn, inform=self.inform)
         signer = self.client.signer(endpoint.auth or self._api.auth)
-        sender = Sender(self.client, signer=signer, policy=retry_policy(endpoint, self.config), reader=reader)
+        policy = retry_policy(endpoint, self.config)
+        sender = Sender(self.client, signer=signer, policy=policy, reader=reader, warn=self.warn)
         return Source(sender, warn=self.warn, on_retry=self.stats.count_retry)
 
     def warn(self, text: str) -> None:

@@ -54,14 +54,13 @@ class RestStream(WritingStream):
         return self._known_schema
 
     def _inferred(self) -> dict[str, Any]:
-        if not self._api.base_url:
-            msg = "a sample needs base_url"
-            raise DiscoveryError(msg)
         evolves = self.resource.contract.data_type == "evolve"
         records = list(self.sample())
         if not records:
             self.inform("there is no record to infer a schema from; it has the key and the declared columns only.")
-        columns = self.resource.column_schemas
+        # Of a key that was never seen, text is what every value can be.
+        unseen = {} if records else {key: {"type": ["string"]} for key in self.resource.keys}
+        columns = {**unseen, **self.resource.column_schemas}
         schema: dict[str, Any] = {"type": "object", "properties": dict(columns)}
         if records or columns or self.resource.keys:
             schema = infer(records, keys=self.resource.keys, columns=columns, evolves=evolves)

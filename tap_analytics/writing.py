@@ -57,7 +57,7 @@ class WritingStream(ReadingStream):
 
     @property
     def encoder(self) -> RecordEncoder:
-        """What checks and encodes the records, compiled from the schema, as earlier runs saw it grow, and the selection."""
+        """What checks and encodes the records, compiled from the schema, as far as it has grown, and the selection."""
         if self._record_encoder is None:
             self._record_encoder = RecordEncoder(
                 with_learned(self.effective_schema, self.stream_state.get(LEARNED)),
@@ -200,6 +200,8 @@ class WritingStream(ReadingStream):
 
     def _changes_records(self) -> str | None:
         """Return by which settings the SDK changes records, if it does."""
+        if not self.selected:
+            return None  # it is read for its children only
         if len(self.stream_maps) != 1 or not is_alias_only(self.stream_maps[0], self.name, self.config):
             return "stream_maps change them"
         return "flattening_enabled changes them" if self.stream_maps[0].flattening_enabled else None

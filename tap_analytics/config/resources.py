@@ -15,7 +15,7 @@ from tap_analytics.config.words import ClientWords, Endpoint, Resource, WriteDis
 from tap_analytics.declare import build, ignored_words, problems, quoted, suggestion, words
 from tap_analytics.rest import placeholders
 from tap_analytics.rest.auth import ApiKeyAuth, Auth
-from tap_analytics.rest.paginators import Offset, PageNumber
+from tap_analytics.rest.paginators import Offset, PageNumber, SinglePage
 from tap_analytics.rest.request import joined, same_origin
 from tap_analytics.sync.incremental import PLACEHOLDERS, Incremental
 from tap_analytics.sync.replication import FullTable
@@ -249,7 +249,13 @@ def _merged_problems(stated: Json, path: str, shipped: Shipped) -> Problems:
 def resource_problems(resource: Resource, path: str, config: Json) -> Problems:
     """Yield a line for each pair of words, each valid by itself, that contradict each other."""
     endpoint, described = resource.requests, api(config)
-    if is_absolute(endpoint.path or "") and not _is_same_origin(endpoint.path or "", described.base_url):
+    if not described.base_url and not is_absolute(endpoint.path or ""):
+        yield f"{path}.endpoint.path: is below base_url, which is empty"
+    elif (
+        described.base_url
+        and is_absolute(endpoint.path or "")
+        and not _is_same_origin(endpoint.path or "", described.base_url)
+    ):
         yield f"{path}.endpoint.path: {endpoint.path!r} is on another server than base_url, which is refused"
     if endpoint.json is not None and endpoint.data is not None:
         yield f"{path}.endpoint.data: a request has one body; remove json or data"
@@ -271,7 +277,7 @@ def _is_same_origin(path: str, base_url: str) -> bool:
 
 def _auth_problems(auth: Auth | None, path: str) -> Problems:
     for name in auth.secret_words if auth is not None else ():
-        if not getattr(auth, name):
+        if getattr(auth, name) is None or (name != "password" and not getattr(auth, name)):
             yield f"{path}.{name}: is missing; state it, or the setting {name} (TAP_ANALYTICS_{name.upper()})"
 
 
@@ -312,8 +318,10 @@ def _parameter_problems(resource: Resource, path: str, auth: Auth | None) -> Pro
         setters.append(("endpoint.incremental.end_param", cursor.end_param or ""))
     if days := getattr(resource.replication, "days", None):
         setters += [("the windows of the stream", name) for name in days.names]
-    names = [item.name for item in fields(paginator) if item.name.endswith("_param")]  # type: ignore[arg-type] # a dataclass
-    setters += [(f"endpoint.paginator.{name}", getattr(paginator, name) or "") for name in names]
+    # A single page sends its parameters only where it may have been cut off.
+    names = [] if isinstance(paginator, SinglePage) else [item.name for item in fields(paginator)]  # type: ignore[arg-type] # a dataclass
+    params = [name for name in names if name.endswith("_param")]
+    setters += [(f"endpoint.paginator.{name}", getattr(paginator, name) or "") for name in params]
     setters += [(f"endpoint.params.{name}", name) for name in endpoint.params or {}]
     known: dict[str, str] = {}
     for setter, name in setters:

@@ -109,14 +109,14 @@ def _client_problems(stated: Mapping[str, Any]) -> Iterator[str]:
         if stated.get(name, default) != default:
             yield f"{name}: is not used beside client; state it in client.auth"
     base_url = client.get("base_url")
-    if isinstance(base_url, str) and (problem := _base_url(base_url, stated)):
+    if base_url and isinstance(base_url, str) and (problem := _base_url(base_url, stated)):
         yield f"client.base_url: {problem}"
 
 
 def _missing(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each setting that requests need and that is missing."""
     described = schema["properties"]
-    if not config.get("base_url") and not (config.get("client") or {}).get("base_url"):
+    if not config.get("base_url") and (config.get("client") or {}).get("base_url") is None:
         yield f"base_url: is missing. {described['base_url']['description']}"
     entries = config.get("resources")
     reads_shipped = entries is None or any(isinstance(entry, dict) and entry.get("extends") for entry in entries)

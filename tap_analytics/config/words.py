@@ -268,7 +268,10 @@ class ClientWords(Words):
     """The API that all resources belong to."""
 
     unsupported: ClassVar[Mapping[str, str]] = {"session": "it needs Python; the tap has a session of its own"}
-    base_url: str | None = word("Address of the API; without it, the setting `base_url`.")
+    base_url: Any = word(
+        "Address of the API; without it, the setting `base_url`. Empty where all paths are addresses.",
+        check=lambda value: None if isinstance(value, str) else "expected text",
+    )
     headers: dict[str, Any] | None = word("Headers of every request.")
     auth: Auth | None = word("Authentication of every request.")
     paginator: AnyPaginator | None = word("How pages follow each other, where a resource does not say it.")

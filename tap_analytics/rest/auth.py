@@ -113,6 +113,11 @@ class TokenSigner(Signer):
 
 # The words
 
+
+def _text_problem(value: object) -> str | None:
+    return None if isinstance(value, str) else "expected text"
+
+
 Remember = Callable[[str], None]
 
 
@@ -159,14 +164,16 @@ class HttpBasicAuth(Words):
     type: ClassVar[str] = "http_basic"
     secret_words: ClassVar[tuple[str, ...]] = ("username", "password")
     username: str = word("The user name; without it, the setting `username`.", default="")
-    password: str = word("The password; without it, the setting `password`.", default="", secret=True)
+    password: Any = word(
+        "The password, which may be empty; without it, the setting `password`.", check=_text_problem, secret=True
+    )
 
     def signer(self, remember: Remember) -> Signer:
         """Return what signs requests with user name and password."""
-        pair = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-        remember(self.password)
+        pair = base64.b64encode(f"{self.username}:{self.password or ''}".encode()).decode()
+        remember(self.password or "")
         remember(pair)
-        return Static(headers={"Authorization": f"Basic {pair}"}, secrets=(self.password, pair))
+        return Static(headers={"Authorization": f"Basic {pair}"}, secrets=(self.password or "", pair))
 
 
 @dataclass(frozen=True)

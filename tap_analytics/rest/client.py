@@ -29,7 +29,7 @@ from tap_analytics.rest.errors import (
     TransientError,
     UnreadableBodyError,
 )
-from tap_analytics.rest.pages import Page, PageReader
+from tap_analytics.rest.pages import Content, Page, PageReader
 from tap_analytics.rest.pool import Pending, RequestPool, Slot
 from tap_analytics.rest.request import Request, same_origin
 from tap_analytics.rest.transport import LARGEST_BODY, Transport, read_body, read_start
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import requests
     from backoff.types import Details
 
+    from tap_analytics.rest.body import Body
     from tap_analytics.rest.secrets import Secrets
 
 LONGEST_RETRY_AFTER = 300.0
@@ -111,15 +112,19 @@ class Sender:
         signer: Signs the resource's requests.
         policy: Judges their answers.
         reader: Finds records in their bodies.
+        warn: Is given what may be wrong.
     """
 
-    def __init__(self, client: Client, *, signer: Signer, policy: RetryPolicy, reader: PageReader) -> None:
+    def __init__(
+        self, client: Client, *, signer: Signer, policy: RetryPolicy, reader: PageReader, warn: Notify
+    ) -> None:
         self.client = client
         self.policy = policy
         self.ignored = 0
         """Answers that response_actions took for pages without records."""
         self._signer = signer
         self._reader = reader
+        self._warn = warn
 
     def send(self, request: Request, nodes: Sequence[str], pending: Pending[Page]) -> Page:
         """Return the page that a request is answered with.
@@ -133,9 +138,7 @@ class Sender:
                 deadline.cut()
             try:
                 response = self._signed(request, deadline)
-                if self._is_ignored(response, deadline):
-                    return Page([], secrets.redact(label), datetime.now(UTC))
-                body = read_body(response, self.client.transport.buffers, deadline)
+                body = self._read(response, deadline)
             except TransportError as error:
                 raise TransientError(secrets.redact(f"{label} failed: {error}")) from None
             except TransientError as error:
@@ -145,7 +148,7 @@ class Sender:
                 raise StatusError(secrets.redact(f"{label} {error}"), error.status) from None
             except RestError as error:
                 raise type(error)(secrets.redact(f"{label} {error}")) from None
-        if response.status_code == HTTPStatus.NO_CONTENT:
+        if body is None or response.status_code == HTTPStatus.NO_CONTENT:
             return Page([], secrets.redact(label), datetime.now(UTC))
         return self._page(request, response, body, nodes)
 
@@ -174,17 +177,21 @@ class Sender:
             msg = f"{request.label} was answered with something else than JSON ({error})"
             raise AnswerError(msg) from None
 
-    def _is_ignored(self, response: requests.Response, deadline: Deadline) -> bool:
-        """Tell whether an answer counts as a page without records; raises what `_judge` raises."""
-        status = response.status_code
-        if self.policy.needs_body(status):
-            body = read_body(response, self.client.transport.buffers, deadline)
-            text = body.start(LARGEST_BODY)
-            if self.policy.judge(status, text.decode(errors="replace")) == "ignore":
-                self.ignored += 1
-                return True
-            return self._judge(response, deadline, start=text)
-        return self._judge(response, deadline)
+    def _read(self, response: requests.Response, deadline: Deadline) -> Body | None:
+        """Return the body of an answer, or None where it counts as a page without records.
+
+        Raises what `_judge` raises.
+        """
+        buffers, status = self.client.transport.buffers, response.status_code
+        if not self.policy.needs_body(status):
+            return None if self._judge(response, deadline) else read_body(response, buffers, deadline)
+        body = read_body(response, buffers, deadline)
+        text = body.start(LARGEST_BODY)
+        if self.policy.judge(status, text.decode(errors="replace")) == "ignore":
+            self.ignored += 1
+            return None
+        self._judge(response, deadline, start=text)
+        return body
 
     def _judge(
         self, response: requests.Response, deadline: Deadline, *, label: str = "", start: bytes | None = None
@@ -210,6 +217,15 @@ class Sender:
             raise TransientError(msg, status=status, headers=response.headers)
         raise StatusError(f"{msg}. {ADVICE[status]}" if status in ADVICE else msg, status)
 
+    def _judge_error(self, label: str, content: Content, body: Body) -> None:
+        """Raise AnswerError where an answer says that the request failed; warn where it holds records all the same."""
+        start = self.client.secrets.excerpt(body.start(LOOKED_AT), EXCERPT, cut=body.size > LOOKED_AT)
+        msg = f"{label}: {content.evidence.error!r} in the answer says that the request failed"
+        if not content.records:
+            msg = f"{msg}: {start}"
+            raise AnswerError(msg)
+        self._warn(f"{msg}, but it holds {len(content.records)} records.")
+
     def _page(self, request: Request, response: requests.Response, body: Any, nodes: Sequence[str]) -> Page:  # noqa: ANN401
         secrets, label = self.client.secrets, self.client.secrets.redact(request.label)
         kind = response.headers.get("Content-Type", "")
@@ -225,7 +241,10 @@ class Sender:
         except AnswerError as error:
             msg = f"{label}: {error}"
             raise AnswerError(secrets.redact(msg)) from None
-        links = {name: link["url"] for name, link in response.links.items() if "url" in link}
+        if content.evidence.error:
+            self._judge_error(label, content, body)
+        # A link may have several relations (RFC 8288, 3.3).
+        links = {relation: link["url"] for link in response.links.values() for relation in link.get("rel", "").split()}
         return Page(
             content.records,
             label,

@@ -57,6 +57,8 @@ STATUS_NAMES = ("status", "success", "ok")
 FAILED = (False, "error", "failed", "failure", "fail")
 """Values of a status that mean that a request failed."""
 
+NEXT_HEADERS = ("next", "X-Next", "X-Next-Page", "X-Next-Cursor")
+
 TOTAL_HEADERS = ("X-Total-Count", "X-Total", "Total-Count")
 
 BESIDE = frozenset((*NEXT_NAMES, *TOTAL_NAMES, *CONTAINERS, *ERROR_NAMES, *STATUS_NAMES))
@@ -87,6 +89,7 @@ def evidence_of(root: object, headers: Mapping[str, str]) -> Evidence:
         counts = (number for number in numbers if isinstance(number, int) and not isinstance(number, bool))
         total = next(counts, None) if total is None else total
         following = following or next((f"{path}{name}" for name in NEXT_NAMES if _announces(level.get(name))), "")
+    following = following or next((f"header {name}" for name in NEXT_HEADERS if headers.get(name)), "")
     return Evidence(total, following, _error_name(root) if isinstance(root, dict) else "")
 
 

@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tap_analytics.rest.errors import PagingError
+from tap_analytics.rest.errors import PagingError, StatusError
 from tap_analytics.rest.paginators import Offset, SinglePage
 
 if TYPE_CHECKING:
@@ -37,6 +37,43 @@ LOOKS = 3
 """How often a list is read as long as rows come in among those that have been read."""
 
 
+PAST_THE_END = frozenset([400, 404, 416, 422])
+"""Statuses with which servers answer for a page after the last one, or for an offset that they do not take."""
+
+
+class PageQueue:
+    """The pages that were asked for and not read yet, by their offset."""
+
+    def __init__(self, ask: Callable[[int], Pending[Page]]) -> None:
+        self._ask = ask
+        self._asked: deque[tuple[int, Pending[Page]]] = deque()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no page was asked for."""
+        return not self._asked
+
+    def close(self) -> None:
+        """Give up what was asked for and not read."""
+        while self._asked:
+            self._asked.popleft()[1].abandon()
+
+    def read(self, offset: int) -> Page:
+        """Return the page at an offset, asked for before or now."""
+        if not self._asked or self._asked[0][0] != offset:
+            self.close()
+            self._asked.append((offset, self._ask(offset)))
+        return self._asked.popleft()[1].result()
+
+    def look_ahead(self, offset: int, step: int, count: int) -> None:
+        """Ask for the pages at an offset and beyond, unless they have been asked for."""
+        wanted = [offset + step * n for n in range(count)]
+        if [asked for asked, _ in self._asked] != wanted[: len(self._asked)]:
+            self.close()
+        for n in wanted[len(self._asked) :]:
+            self._asked.append((n, self._ask(n)))
+
+
 class OffsetWalk:
     """All pages of one slice, in order, with requests ahead of the reader."""
 
@@ -49,13 +86,12 @@ class OffsetWalk:
         max_in_flight: int,
         warn: Callable[[str], None],
     ) -> None:
-        self._ask = ask
+        self._queue = PageQueue(ask)
         self._paginator = paginator
         self._key_of = key_of or bytes
         self._keyed = key_of is not None
         self._max_in_flight = max_in_flight
         self._warn = warn
-        self._asked: deque[tuple[int, Pending[Page]]] = deque()
         self._before: Page
         self._ahead = 1
         self._trouble = 0
@@ -65,13 +101,12 @@ class OffsetWalk:
 
     def start(self) -> None:
         """Ask for the first page, if that has not been done."""
-        if not self._asked:
-            self._look_ahead(self._paginator.offset, 1)
+        if self._queue.is_empty:
+            self._queue.look_ahead(self._paginator.offset, 1, 1)
 
     def close(self) -> None:
         """Give up what was asked for and not read."""
-        while self._asked:
-            self._asked.popleft()[1].abandon()
+        self._queue.close()
 
     def pages(self) -> Iterator[Page]:
         """Yield the pages, each without the records that the pages before have brought.
@@ -81,7 +116,7 @@ class OffsetWalk:
         try:
             for _ in range(LOOKS if self._keyed else 1):  # without a key, every look would double the rows
                 self._came_in = None
-                yield from self._pages()
+                yield from self._judged(self._limited(self._pages()))
                 if self._came_in is None:
                     return
             self._warn(
@@ -91,9 +126,32 @@ class OffsetWalk:
         finally:
             self.close()
 
+    def _limited(self, pages: Iterator[Page]) -> Iterator[Page]:
+        """Yield pages up to the maximum offset, which is exclusive."""
+        maximum = getattr(self._paginator, "maximum_offset", None)
+        room = None if maximum is None else max(maximum - self._paginator.offset, 0)
+        for page in pages:
+            yield page if room is None else replace(page, records=page.records[:room])
+            if room is not None and (room := room - len(page.records)) <= 0:
+                return
+
+    def _judged(self, pages: Iterator[Page]) -> Iterator[Page]:
+        """Yield pages; warn where the answers announce more records than they hold."""
+        read, announced, page = 0, "", None
+        is_limited = getattr(self._paginator, "maximum_offset", None) is not None
+        for page in pages:
+            read += len(page.records)
+            yield page
+            total = page.evidence.total or 0
+            announced = f"{total:,} records" if total > read else ""
+            if isinstance(self._paginator, SinglePage):
+                announced = announced or page.evidence.next
+        if page is not None and announced and not is_limited:
+            self._warn(f"{page.label}: the API announces {announced}; {read:,} were read. Check the paginator.")
+
     def _pages(self) -> Iterator[Page]:
         offset = self._paginator.offset
-        page = new = self._read(offset)
+        page = new = self._queue.read(offset)
         size = len(page.records)
         full = size >= self._paginator.limit
         if size == 0 or (isinstance(self._paginator, SinglePage) and not full and size % ROUND):
@@ -107,17 +165,26 @@ class OffsetWalk:
             offset += step
             # Asked for before the page is handed out, so that it is under way meanwhile.
             self._ahead = min(self._ahead * 2, self._max_in_flight) if len(page.records) >= pace else 1
-            self._look_ahead(offset, step)
+            self._queue.look_ahead(offset, step, self._ahead)
             if new.records:
                 yield new
             pace = size
-            page = self._read(offset)
+            try:
+                page = self._queue.read(offset)
+            except StatusError as error:
+                if error.status not in PAST_THE_END or first is None:
+                    raise
+                yield from self._after_refusal(first)
+                return
             joined = self._joined(page)
             if joined is None and not self._brings_new(page):
-                page = self._read(offset)  # a stale or an empty answer is often gone by then
+                page = self._queue.read(offset)  # a stale or an empty answer is often gone by then
                 joined = self._joined(page)
-            if first is not None and self._is_first_again(page, first, joins=joined is not None):
-                self._judge_repetition(page, full=full)
+            ending = None
+            if first is not None:
+                ending = self._ending(offset, page, first, joins=joined is not None, full=full)
+            if ending is not None:
+                yield from ending
                 return
             if joined is not None:
                 if not joined.records:
@@ -128,6 +195,32 @@ class OffsetWalk:
                 offset, page = self._step_back(offset, page)
                 new = self._unknown(page)
             first = None  # pages are large, and this one is done with
+
+    def _ending(self, offset: int, page: Page, first: Page, *, joins: bool, full: bool) -> Iterator[Page] | None:
+        """Return how the walk ends where the second page is the first again; None where it goes on as it should."""
+        if not joins and page.records == first.records and self._rounds(offset, first):
+            return whole_steps(self._queue, self._paginator, first, warn=self._warn)
+        if self._is_first_again(page, first, joins=joins):
+            self._judge_repetition(page, full=full)
+            return iter(())
+        return None
+
+    def _after_refusal(self, first: Page) -> Iterator[Page]:
+        """Yield what follows the first page, where the server refuses the offset of its last record."""
+        if isinstance(self._paginator, SinglePage):
+            self._warn(
+                f"{first.label}: the answer holds {len(first.records)} records, a round number, and the server refuses "
+                "to be asked for more. If there are more, declare a paginator."
+            )
+        elif len(first.records) > 1:  # else there was nothing to overlap with
+            yield from whole_steps(self._queue, self._paginator, first, warn=self._warn)
+
+    def _rounds(self, offset: int, first: Page) -> bool:
+        """Tell whether the server rounds an offset to a multiple of the limit, and does not answer from a cache."""
+        if len(first.records) < self._paginator.limit or self._queue.read(offset).records != first.records:
+            return False
+        following = self._queue.read(self._paginator.offset + self._paginator.limit).records
+        return bool(following) and following != first.records
 
     def _joined(self, page: Page) -> Page | None:
         """Return what a page adds, if it begins where the page before ended; else None."""
@@ -143,7 +236,7 @@ class OffsetWalk:
         """Tell whether the second page is the first, which comes back from far away too, where no row moved it."""
         if page.records != first.records or (joins and len(self._known_keys()) == 1):
             return False  # rows that are all alike go on with themselves
-        return self._read(self._paginator.offset + self._paginator.limit).records == first.records
+        return self._queue.read(self._paginator.offset + self._paginator.limit).records == first.records
 
     def _step_back(self, offset: int, page: Page) -> tuple[int, Page]:
         """Return an offset and its page that begins with a known record, or the very first.
@@ -162,19 +255,19 @@ class OffsetWalk:
         for step in STEPS_BACK:
             if offset - step <= start:
                 break
-            page = self._read(offset - step)
+            page = self._queue.read(offset - step)
             if self._begins_known(page):
                 return offset - step, page
         return start, self._restart(start)
 
     def _restart(self, start: int) -> Page:
         """Return the first page anew, once two answers agree on where it begins: nothing joins it to another."""
-        page = self._read(start)
+        page = self._queue.read(start)
         self._restarts += 1
         if self._restarts > LONGEST_TROUBLE:
             raise PagingError(self._sight(page))
         for _ in range(LONGEST_TROUBLE):
-            before, page = page, self._read(start)
+            before, page = page, self._queue.read(start)
             if page.records and before.records and self._key_of(page.records[0]) == self._key_of(before.records[0]):
                 return page
         raise PagingError(self._sight(page))
@@ -200,7 +293,8 @@ class OffsetWalk:
         """Warn that the server does not page, or raise where that may hide records."""
         told = f"{page.label} was answered with the first page again"
         if full:
-            msg = f"{told}, and that page is full: the server ignores the offset, so records would be missed."
+            msg = f"{told}, and that page is full: the server ignores the offset. "
+            msg += "Check the paginator, or declare single_page if this is everything."
             raise PagingError(msg)
         self._warn(
             f"{told}. The server does not seem to page; its {len(page.records)} records, "
@@ -214,17 +308,31 @@ class OffsetWalk:
             "move too fast. Nothing can be read past this point without missing records."
         )
 
-    def _read(self, offset: int) -> Page:
-        """Return the page at an offset, asked for before or now."""
-        if not self._asked or self._asked[0][0] != offset:
-            self.close()
-            self._asked.append((offset, self._ask(offset)))
-        return self._asked.popleft()[1].result()
 
-    def _look_ahead(self, offset: int, step: int) -> None:
-        """Ask for the pages at an offset and beyond, unless they have been asked for."""
-        wanted = [offset + step * n for n in range(self._ahead)]
-        if [asked for asked, _ in self._asked] != wanted[: len(self._asked)]:
-            self.close()
-        for n in wanted[len(self._asked) :]:
-            self._asked.append((n, self._ask(n)))
+def whole_steps(
+    queue: PageQueue, paginator: Offset | SinglePage, first: Page, *, warn: Callable[[str], None]
+) -> Iterator[Page]:
+    """Yield the pages after the first, from a server that takes offsets only in multiples of the limit.
+
+    Raises PagingError where it returns fewer records than the limit in the middle of the list.
+    """
+    warn(
+        f"{first.label}: the server takes offsets only in multiples of {paginator.limit}; its pages are read without "
+        "overlap, so that rows which move meanwhile are not noticed."
+    )
+    offset, before = paginator.offset, first
+    while True:
+        offset += paginator.limit
+        try:
+            page = queue.read(offset)
+        except StatusError as error:
+            if error.status in PAST_THE_END and (before is not first or len(first.records) < paginator.limit):
+                return
+            raise
+        if not page.records or page.records == before.records:
+            return
+        if len(before.records) < paginator.limit:
+            msg = f"{page.label}: the server returns fewer records than the limit, and no offset between its multiples"
+            raise PagingError(msg)
+        yield page
+        before = page

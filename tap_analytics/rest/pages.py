@@ -82,6 +82,7 @@ class PageReader:
 
     def __init__(self, selector: str | None, *, warn: Notify, inform: Notify) -> None:
         self._path = selector
+        self._is_declared = selector is not None
         self._warn = warn
         self._inform = inform
         self._has_warned = False
@@ -115,6 +116,8 @@ class PageReader:
         try:
             records, root = selector.select(text)
         except msgspec.ValidationError:
+            if not self._is_declared and _decoded(text) == {}:
+                return Content([], evidence=evidence_of({}, headers))  # it shows no records, and no other node
             raise AnswerError(self._missing(path, text, headers)) from None
         except msgspec.DecodeError as error:
             whole = _with_whole_characters(bytes(text))

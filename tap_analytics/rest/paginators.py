@@ -281,7 +281,7 @@ class HeaderCursor(Paginator):
 
     def missing(self, page: Page) -> str:
         """Return the name of the header, where an answer does not have it."""
-        return "" if self.cursor_key in page.headers else f"header {self.cursor_key!r}"
+        return "" if self.cursor_key in page.headers else f"cursor_key {self.cursor_key!r}"
 
 
 @dataclass(frozen=True)
@@ -333,6 +333,10 @@ class HeaderLink(Paginator):
         del position
         return page.links.get(self.links_next_key) or None
 
+    def missing(self, page: Page) -> str:
+        """Return the relation, where an answer does not have it."""
+        return "" if self.links_next_key in page.links else f"links_next_key {self.links_next_key!r}"
+
 
 @dataclass(frozen=True)
 class Auto(Paginator):
@@ -366,7 +370,7 @@ class Auto(Paginator):
             return HeaderLink()
         root = page.nodes.get(WHOLE_ANSWER)
         named = list(_named(root, _is_next_name))
-        if path := next((path for path, value in named if _is_address(value)), None):
+        if path := next((path for path, value in named if _is_address(path, value)), None):
             return JsonLink(next_url_path=path)
         total = next((path for path, _ in _named(root, lambda name: name.lower() in _TOTAL_PAGES)), None)
         if total is not None:
@@ -385,8 +389,11 @@ def _is_next_name(name: str) -> bool:
     return name.startswith("next") or name in NEXT_NAMES
 
 
-def _is_address(value: object) -> bool:
-    return isinstance(value, str) and value.startswith(("http://", "https://", "/"))
+def _is_address(path: str, value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    # The links of OData may be relative to the collection, without a slash.
+    return value.startswith(("http://", "https://", "/")) or bool(value and path.endswith("nextLink']"))
 
 
 def _named(value: object, is_wanted: Any, path: str = "") -> Any:  # noqa: ANN401 - a predicate; an iterator of pairs

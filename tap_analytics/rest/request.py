@@ -74,8 +74,6 @@ class Request:
 
     def expanded(self, bindings: Bindings) -> Request:
         """Return the request with its placeholders replaced: quoted in the address, as they are elsewhere."""
-        if not bindings:
-            return self
         return replace(
             self,
             url=expand_path(self.url, bindings),

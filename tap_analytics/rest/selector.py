@@ -146,7 +146,8 @@ def _lists(value: object, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - an it
         return
     for name, inner in value.items():
         if isinstance(inner, list):
-            yield (*path, name), inner
+            if not inner or isinstance(inner[0], dict):  # a list of texts or numbers holds no records
+                yield (*path, name), inner
         else:
             yield from _lists(inner, (*path, name))
 

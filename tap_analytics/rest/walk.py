@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tap_analytics.rest import jsonpath
 from tap_analytics.rest.errors import PagingError, StatusError
-from tap_analytics.rest.overlap import ROUND, OffsetWalk
+from tap_analytics.rest.overlap import PAST_THE_END, ROUND, OffsetWalk
 from tap_analytics.rest.pages import WHOLE_ANSWER, Page
 from tap_analytics.rest.paginators import Auto, Offset, PageNumber, Paginator, Position, SinglePage
 from tap_analytics.rest.pool import Pending
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 Fetch = Callable[[Paginator, Position], Pending[Page]]
 """Asks for the page of a paginator at a position."""
-
-PAST_THE_END = frozenset([400, 404, 416, 422])
-"""Statuses with which servers answer for a page after the last one."""
 
 
 class Walk(Protocol):
@@ -121,21 +118,22 @@ class ChainWalk:
             position = self._paginator.first
         self._judge_first(page)
         seen = {position}
+        shown = page
         while (following := self._paginator.next(position, page)) is not None:
             if following in seen:
-                msg = f"{page.label}: the answer leads back to a page that has been read. Check the paginator."
+                msg = f"{page.label}: the answer leads to a page that was read already. Check the paginator."
                 raise PagingError(msg)
             self._ask_for(following, page)
-            yield page
+            yield shown
             before, position = page, following
             seen.add(position)
-            page = self._read(before)
+            shown = page = self._read(before)
             if page.records and page.records == before.records:
                 if self._is_end(position, page, first=len(seen) == 2):  # noqa: PLR2004 - the second page
                     return
-                page = replace(page, records=[])
-            self._records += len(page.records)
-        yield page
+                shown = replace(page, records=[])
+            self._records += len(shown.records)
+        yield shown
         self._judge_end(page)
 
     def _detect(self, page: Page) -> None:
@@ -200,13 +198,22 @@ class ChainWalk:
         if not missing or not page.records:
             return
         evidence, size = page.evidence, len(page.records)
-        if evidence.next or (evidence.total or 0) > size or size % ROUND == 0:
-            announced = f"; {evidence.next!r} announces more" if evidence.next else ""
-            msg = f"{page.label}: the answer has no {missing}, with {size} records{announced}. Check the paginator."
+        is_full = bool(self._paginator.nodes) and size % ROUND == 0
+        if evidence.next or (evidence.total or 0) > size or is_full:
+            announced = f", but {evidence.next}" if evidence.next else ""
+            msg = f"{page.label}: the answer with {size} records has no {missing}{announced}. Check the paginator."
             raise PagingError(msg)
 
     def _judge_single_page(self, page: Page) -> None:
-        size = len(page.records)
+        """Raise PagingError, or warn, where no pagination was detected and there may be more pages."""
+        size, evidence = len(page.records), page.evidence
+        if evidence.next or (evidence.total or 0) > size:
+            announced = f"a total of {evidence.total:,}" if evidence.total else evidence.next
+            msg = (
+                f"{page.label}: no pagination was detected, but the answer with {size:,} records announces {announced}"
+            )
+            msg = f"{msg}. Declare a paginator."
+            raise PagingError(msg)
         if size and size % ROUND == 0:
             self._warn(
                 f"{page.label}: no pagination was detected, and the answer holds {size} records, a round number. "

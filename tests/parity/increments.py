@@ -118,7 +118,13 @@ def _states() -> list[Case]:
     cursor = "cursor|on_cursor_value_missing"
     ended = {"end_value": "2026-01-03T00:00:00.000Z"}
     return [
-        _missing("no word about it", None, error=cursor),
+        _missing(
+            "no word about it",
+            None,
+            departure="a record without the cursor is emitted, with a warning",
+            records={"things": [-1, *range(1, 26)]},
+            warning="without a usable at",
+        ),
         _missing("refused", "raise", error=cursor),
         _missing("included", "include"),
         _missing("excluded", "exclude"),

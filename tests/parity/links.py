@@ -184,10 +184,16 @@ def _cursor() -> list[Case]:
 
 
 def _detected(
-    name: str, path: str, *, endpoint: Words | None = None, client: Words | None = None, **outcome: Unpack[Outcome]
+    name: str,
+    path: str,
+    *,
+    endpoint: Words | None = None,
+    client: Words | None = None,
+    key: str = "id",
+    **outcome: Unpack[Outcome],
 ) -> Case:
     """Return a case in which the paginator is detected."""
-    config = things({"path": path, **(endpoint or {})}, client=client)
+    config = things({"path": path, **(endpoint or {})}, client=client, key=key)
     return Case(name=f"auto: {name}", about="auto", config=config, **outcome)
 
 
@@ -214,6 +220,7 @@ def _auto() -> list[Case]:
             "apis/odata/Customers",
             departure="@odata.nextLink is detected",
             records={"things": [f"C{number:03d}" for number in range(1, 24)]},
+            key="CustomerID",
             keys={"things": ("CustomerID",)},
         ),
         _detected("everything in one answer", "shapes/array"),

@@ -120,8 +120,7 @@ def test_an_example_asks_for_what_is_new(server: Sandbox, name: str, stream: str
     second = run(example, server, first.state)
     assert second.returncode == 0, second.stderr
     again = {request.params[param] for request in server.requests if request.path.endswith(path)}
-    assert len(asked) == len(again) == 1
-    assert max(asked) < max(again)
+    assert max(asked) < max(again)  # the sample for the schema is asked for as in the first run
     assert second.records[stream][-1] == first.records[stream][-1]
     assert len(second.records[stream]) < len(first.records[stream])
 
