@@ -43,8 +43,7 @@ def test_the_steps_of_contributing_leave_the_quick_tests_green(tmp_path: Path) -
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## A new stream")[2]
     code = dedent(guide.partition("```python\n")[2].partition("```")[0])
     (kind,) = re.findall(r"class (\w+)\(", code)
-    (name,) = re.findall(r'name = "(\w+)"', code)
-    (resource,) = re.findall(r'path = ".*/(\w+)"', code)
+    ((name, resource),) = re.findall(r'"(\w+)", "/.*/(\w+)"', code)
 
     edit(checkout / "tap_analytics" / "streams.py", lambda text: f"{text}\n\n{code}")
     listed = re.compile(r"(STREAMS\b.*?= \(\n.*?)\n\)", re.DOTALL)

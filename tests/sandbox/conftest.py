@@ -26,7 +26,7 @@ def get(sandbox: Sandbox) -> Iterator[Get]:
         session.headers["api_key"] = sandbox.api_key
 
         def get(path: str, **params: str | int) -> requests.Response:
-            return session.get(sandbox.url + path, params=params, timeout=0.5, allow_redirects=False)
+            return session.get(sandbox.url + path, params=params, timeout=3, allow_redirects=False)
 
         yield get
 

@@ -53,7 +53,7 @@ def test_pages_are_capped() -> None:
         headers = {"api_key": sandbox.api_key}
         for path in (REGISTRATIONS, "/v1/master/workers", "/v1/resource"):
             for params in ({}, {"limit": 10_000}):
-                response = requests.get(sandbox.url + path, params=params, headers=headers, timeout=1)
+                response = requests.get(sandbox.url + path, params=params, headers=headers, timeout=30)
                 assert len(ids(response)) == 7
 
 
@@ -130,9 +130,9 @@ def test_key_travels_where_it_should(location: Literal["header", "query"]) -> No
     ) as sandbox:
         url = f"{sandbox.url}/v1/master/users"
         key = {"token": "s3cret"}
-        in_header = requests.get(url, headers=key, timeout=1).status_code
-        in_query = requests.get(url, params=key, timeout=1).status_code
-        wrong = requests.get(url, params={"token": "x"}, headers={"token": "x"}, timeout=1)
+        in_header = requests.get(url, headers=key, timeout=30).status_code
+        in_query = requests.get(url, params=key, timeout=30).status_code
+        wrong = requests.get(url, params={"token": "x"}, headers={"token": "x"}, timeout=30)
         assert (in_header, in_query) == ((200, 401) if location == "header" else (401, 200))
         assert wrong.status_code == 401
         assert wrong.json()["error"]["code"] == 401
@@ -143,14 +143,14 @@ def test_unknown_paths_and_methods_are_refused(sandbox: Sandbox, get: Get) -> No
     assert get("/v1/master/nothing").status_code == 404
     assert get("/v2/master/users").json()["error"]["code"] == 404
     headers = {"api_key": sandbox.api_key}
-    posted = requests.post(f"{sandbox.url}/v1/master/users", headers=headers, timeout=1)
+    posted = requests.post(f"{sandbox.url}/v1/master/users", headers=headers, timeout=30)
     assert posted.status_code == 405
 
 
 def test_client_may_be_an_object() -> None:
     with Sandbox(client_as_object=True, days=5, registrations=9, sessions=9) as sandbox:
         headers = {"api_key": sandbox.api_key}
-        data = requests.get(f"{sandbox.url}/v1/master/client", headers=headers, timeout=1).json()
+        data = requests.get(f"{sandbox.url}/v1/master/client", headers=headers, timeout=30).json()
         assert data == {"data": sandbox.world.records("client")[0]}
 
 
@@ -159,7 +159,7 @@ def test_wild_dialect() -> None:
         assert sandbox.url.endswith("/ext")
 
         def get(path: str, **params: str) -> requests.Response:
-            return requests.get(sandbox.url + path, params=params, headers={"key": sandbox.api_key}, timeout=1)
+            return requests.get(sandbox.url + path, params=params, headers={"key": sandbox.api_key}, timeout=30)
 
         client = get("/master/client").json()
         assert "id" not in client
@@ -176,8 +176,8 @@ def test_wild_dialect() -> None:
 def test_gzip_for_those_who_accept_it() -> None:
     with Sandbox(gzip=True, days=5, registrations=9, sessions=9) as sandbox:
         url, headers = f"{sandbox.url}/v1/master/rows", {"api_key": sandbox.api_key}
-        packed = requests.get(url, headers=headers, timeout=1)
-        plain = requests.get(url, headers=headers | {"Accept-Encoding": "identity"}, timeout=1)
+        packed = requests.get(url, headers=headers, timeout=30)
+        plain = requests.get(url, headers=headers | {"Accept-Encoding": "identity"}, timeout=30)
         assert packed.headers["Content-Encoding"] == "gzip"
         assert "Content-Encoding" not in plain.headers
         assert packed.content == plain.content
@@ -185,7 +185,7 @@ def test_gzip_for_those_who_accept_it() -> None:
 
 def test_date_header_may_be_off() -> None:
     with Sandbox(date_header=timedelta(days=-3), days=5, registrations=9, sessions=9) as sandbox:
-        response = requests.get(f"{sandbox.url}/v1/master/rows", timeout=1)
+        response = requests.get(f"{sandbox.url}/v1/master/rows", timeout=30)
         off = datetime.now(UTC) - parsedate_to_datetime(response.headers["Date"])
         assert off.days == 3
 
@@ -193,7 +193,7 @@ def test_date_header_may_be_off() -> None:
 def test_same_seed_same_bytes(get: Get) -> None:
     with Sandbox(days=20, registrations=300, sessions=100, resources=50) as twin:
         headers = {"api_key": twin.api_key}
-        response = requests.get(twin.url + REGISTRATIONS, headers=headers, timeout=1)
+        response = requests.get(twin.url + REGISTRATIONS, headers=headers, timeout=30)
     assert get(REGISTRATIONS).content == response.content
 
 
@@ -245,7 +245,7 @@ def test_stop_leaves_nothing_and_start_takes_the_same_port(sandbox: Sandbox, get
     sandbox.stop()
     assert not any(thread.name == "sandbox" for thread in threading.enumerate())
     with pytest.raises(requests.ConnectionError, match="refused"):
-        requests.get(url, timeout=1)
+        requests.get(url, timeout=30)
     sandbox.start()
     assert sandbox.url == url
     assert get("/v1/master/users").status_code == 200
