@@ -57,7 +57,7 @@ class WritingStream(ReadingStream):
 
     @property
     def encoder(self) -> RecordEncoder:
-        """What checks and encodes the records, compiled from the schema, as far as it has grown, and the selection."""
+        """What checks and encodes the records: the schema, as earlier runs saw it grow, and the selection, compiled."""
         if self._record_encoder is None:
             self._record_encoder = RecordEncoder(
                 with_learned(self.effective_schema, self.stream_state.get(LEARNED)),
@@ -66,8 +66,13 @@ class WritingStream(ReadingStream):
                 cursor=self.observed or None,
                 warn=self.warn,
                 contract=self._contract(),
+                flattened_levels=self._flattened_levels(),
             )
         return self._record_encoder
+
+    def _flattened_levels(self) -> int:
+        options = self.stream_maps[0].flattening_options if self.stream_maps else None
+        return options.max_level if options is not None and options.enabled else 0
 
     def _contract(self) -> SchemaContract:
         """Return what becomes of data that the schema does not know; no stream map knows of a field that is new."""
@@ -87,10 +92,10 @@ class WritingStream(ReadingStream):
 
     def write_schema(self) -> None:
         """Write the SCHEMA message, with what earlier runs learned where the schema grows."""
-        if self._grows:
-            self.write_own_schema(self.encoder.loadable_schema)
-        else:
+        if not self._grows:
             super().write_schema()
+        elif not self.encoder.has_open_key:  # the first record shows its type
+            self.write_own_schema(self.encoder.loadable_schema)
 
     def _grow(self, schema: dict[str, Any]) -> None:
         """Announce a schema that has grown, and keep what was learned."""
@@ -158,7 +163,8 @@ class WritingStream(ReadingStream):
                 self._write_pages(counter)
             else:
                 yield from self._through_sdk(counter, write_messages=write_messages)
-            self.write_version()
+            if not (self._grows and self.encoder.has_open_key):
+                self.write_version()
 
     def _write_pages(self, counter: Counter) -> None:
         for page in self.pages():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Words = dict[str, Any]
 
+WORKERS = {"name": "workers", "extends": True}
 KEYLESS = {
     "name": "things",
     "write_disposition": "append",
@@ -235,10 +236,11 @@ def test_nested_fields_that_the_sample_did_not_show_are_kept(sandbox: Sandbox, c
     assert len(run.records["things"]) == 1001
 
 
-def test_fields_that_the_sample_did_not_show_are_told(sandbox: Sandbox, config: Words) -> None:
+def test_fields_that_the_sample_did_not_show_come_in(sandbox: Sandbox, config: Words) -> None:
     put(sandbox, *({"id": str(n)} for n in range(1000)), {"id": "last", "late": 1})
     run = run_tap(config | {"resources": [resource(limit=1000)]})
-    assert run.said("WARNING", "things", "late")
+    assert run.records["things"][-1] == {"id": "last", "late": 1}
+    assert run.schemas["things"]["schema"]["properties"].keys() == {"id", "late"}
     assert len(run.records["things"]) == 1001
 
 
@@ -263,20 +265,21 @@ def test_with_a_catalog_nothing_is_sampled(sandbox: Sandbox, config: Words) -> N
     assert [request.params["offset"] for request in sandbox.requests] == ["0", "29"]
 
 
-def test_an_empty_sample_without_a_key_asks_for_a_schema(sandbox: Sandbox, config: Words) -> None:
+@pytest.mark.parametrize("declared", [KEYLESS, resource()], ids=["without a key", "with a key"])
+def test_an_empty_resource_is_no_error(sandbox: Sandbox, config: Words, declared: Words) -> None:
     put(sandbox)
-    run = run_tap(config | {"resources": [KEYLESS, "workers"]})
-    assert run.returncode == 1
-    assert run.said("ERROR", "Failed: things", "no record", "declare a schema")
+    config |= {"resources": [declared, WORKERS]}
+    run = run_tap(config)
+    assert run.returncode == 0, run.stderr
+    assert run.said("things", "there is no record to infer a schema from")
+    assert not any(message["type"] == "RECORD" and message["stream"] == "things" for message in run.messages)
     assert len(run.records["workers"]) == 12
-
-
-def test_an_empty_sample_gives_a_schema_of_the_key(sandbox: Sandbox, config: Words) -> None:
-    put(sandbox)
-    run = run_tap(config | {"resources": [resource(), "workers"]})
-    assert run.returncode == 0
-    assert run.schemas["things"]["schema"]["properties"] == {"id": {"type": "string"}}
-    assert run.records["things"] == []
+    catalog = json.loads(run_tap(config, args=["--discover"]).stdout)
+    put(sandbox, {"id": 7, "a": {"b": 1}})
+    again = run_tap(config, catalog=catalog, state=run.state)
+    assert again.returncode == 0, again.stderr
+    assert again.records["things"] == [{"id": 7, "a": {"b": 1}}]
+    assert again.schemas["things"]["schema"]["properties"]["id"]["type"] in ("integer", ["integer", "null"])
 
 
 def test_an_empty_resource_with_a_schema_is_no_error(sandbox: Sandbox, config: Words) -> None:
@@ -286,10 +289,10 @@ def test_an_empty_resource_with_a_schema_is_no_error(sandbox: Sandbox, config: W
     assert run.records["things"] == []
 
 
-@pytest.mark.parametrize("body", [b'{"data":[1,2]}', b'{"data":["x"]}', b"[]", b"nothing", b'{"data":7}'])
+@pytest.mark.parametrize("body", [b'{"data":[1,2]}', b'{"data":["x"]}', b"nothing", b'{"data":7}'])
 def test_a_sample_that_fails_stops_no_other_stream(sandbox: Sandbox, config: Words, body: bytes) -> None:
     sandbox.misbehave(Fault("body", path="/v1/resource", body=body, times=None))
-    run = run_tap(config | {"resources": [resource(), "workers"]})
+    run = run_tap(config | {"resources": [resource(), WORKERS]})
     assert run.returncode == 1
     assert run.said("Failed: things", "no schema can be inferred")
     assert len(run.records["workers"]) == 12
@@ -303,9 +306,46 @@ def test_a_sample_is_tried_again(sandbox: Sandbox, config: Words) -> None:
     assert json.loads(run.stdout)["streams"]
 
 
-def test_discovery_that_fails_prints_no_catalog(sandbox: Sandbox, config: Words) -> None:
-    put(sandbox)
-    run = run_tap(config | {"resources": [KEYLESS, "workers"]}, args=["--discover"])
+def test_discovery_that_fails_prints_the_catalog_of_the_others(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox, {"a": 1})
+    run = run_tap(config | {"resources": [resource(), WORKERS]}, args=["--discover"])
     assert run.returncode == 1
-    assert not run.stdout
-    assert run.said("Failed: things")
+    assert [stream["tap_stream_id"] for stream in json.loads(run.stdout)["streams"]] == ["workers"]
+    assert run.said("Failed: things", "no record has the primary key id; they have a")
+
+
+# What becomes of the records
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        ({}, None),
+        ({"stream_maps": {"things": {"__alias__": "others"}}}, None),
+        ({"stream_maps": {"things": {"twice": "id + id"}}}, "stream_maps"),
+        ({"flattening_enabled": True, "flattening_max_depth": 2}, "flattening"),
+    ],
+    ids=str,
+)
+def test_a_stream_that_is_slow_says_why(sandbox: Sandbox, config: Words, others: Words, reason: str | None) -> None:
+    put(sandbox, {"id": "a", "of": {"b": 1}})
+    run = run_tap(config | {"resources": [resource()]} | others)
+    assert run.returncode == 0, run.stderr
+    lines = [line for line in run.stderr.splitlines() if "decoded one by one" in line]
+    assert len(lines) == (reason is not None)
+    assert all("INFO" in line and "things" in line and str(reason) in line for line in lines)
+
+
+def test_flattening_tells_which_nested_fields_it_loses(sandbox: Sandbox, config: Words) -> None:
+    late = {"a": 2, "late": 3, "deep": {"e": {"f": 5, "g": 6}}}
+    put(
+        sandbox,
+        *({"id": str(n), "of": {"a": n, "deep": {"e": {"f": n}}}} for n in range(1000)),
+        {"id": "x", "of": late},
+    )
+    run = run_tap(config | {"resources": [resource(limit=1001)], "flattening_enabled": True, "flattening_max_depth": 2})
+    assert run.returncode == 0, run.stderr
+    (warning,) = [line for line in run.problems if "does not have" in line or "do not have" in line]
+    assert "of.late" in warning
+    assert "of.deep.e.g" not in warning, "what is deeper is written as JSON"
+    assert run.records["things"][-1] == {"id": "x", "of__a": 2, "of__deep__e": '{"f":5,"g":6}'}

@@ -65,9 +65,17 @@ class Conformer:
     """
 
     def __init__(
-        self, schema: Definition, warn: Callable[[str], None], *, selected: Selected, contract: SchemaContract
+        self,
+        schema: Definition,
+        warn: Callable[[str], None],
+        *,
+        selected: Selected,
+        contract: SchemaContract,
+        flattened_levels: int = 0,
     ) -> None:
+        """Take the schema, and how many levels of objects are flattened later, which loses unknown fields."""
         self._warn = warn
+        self._flattened_levels = flattened_levels
         self._contract = contract
         self._selected = selected
         self._warned: set[tuple[Path, str]] = set()
@@ -174,8 +182,12 @@ class Conformer:
 
     def _fit_members(self, values: dict[str, Any], definition: Definition, path: Path) -> Any:  # noqa: ANN401 - an object, null or nothing
         properties, additional = definition.get("properties", {}), definition.get("additionalProperties", True)
-        if additional is False or (properties and self._contract.columns in {"freeze", "discard_row"}):
+        is_flattened = bool(properties) and len(path) <= self._flattened_levels and ITEMS not in path
+        is_closed = additional is False or is_flattened
+        if is_closed or (properties and self._contract.columns in {"freeze", "discard_row"}):
             self.report_unknown((path, name) for name in values if name not in properties)
+        if is_closed:
+            values = {name: value for name, value in values.items() if name in properties}
         fitted = {}
         for name, value in values.items():
             step = name if name in properties or properties else VALUES

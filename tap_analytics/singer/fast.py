@@ -105,6 +105,7 @@ class RowReader:
         names += [".".join([*map(str, path), "tzinfo"]) for path in plain]
         self._quick = attrgetter(*names) if names and not self._nested else None
         self._width = len(names)
+        self._utc = UTC if len(plain) == 1 else (UTC,) * len(plain)
 
     def read(self, decode: Callable[[Any], object], records: Sequence[Any]) -> Reading:
         """Return the cursors of some records, and whether all their timestamps are in UTC.
@@ -118,16 +119,18 @@ class RowReader:
             return (), True
         if self._quick is not None:
             try:
-                return self._read_quickly(list(map(self._quick, rows)))
+                return self._read_quickly(map(self._quick, rows), len(records))
             except AttributeError:  # one is null or missing
                 self._quick = None
                 rows = map(decode, records)
         return self._read_all(list(rows))
 
-    def _read_quickly(self, values: list[Any]) -> Reading:
-        columns: list[Sequence[Any]] = [values] if self._width == 1 else list(zip(*values, strict=True))
-        cursors = columns.pop(0) if self._cursor_of and columns else ()
-        in_utc = all(countOf(zones, UTC) == len(zones) for zones in columns)
+    def _read_quickly(self, values: Iterable[Any], count: int) -> Reading:
+        if self._cursor_of is None:
+            return (), countOf(values, self._utc) == count
+        columns = [list(values)] if self._width == 1 else list(zip(*values, strict=True))
+        cursors = columns.pop(0) if columns else ()
+        in_utc = all(countOf(zones, UTC) == count for zones in columns)
         return cursors, self._cursors_in_utc(cursors) and in_utc
 
     def _read_all(self, rows: list[object]) -> Reading:

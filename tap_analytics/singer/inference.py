@@ -95,6 +95,8 @@ def merge(one: Definition, other: Definition) -> Schema:
 
     Without `items`, an array may hold anything; without `properties`, an object may.
     """
+    if one == other:
+        return dict(one)  # as nearly always, when the records of a sample are merged
     names = {*kinds(one), *kinds(other)}
     if "number" in names:
         names.discard("integer")

@@ -21,7 +21,7 @@ from tap_analytics.singer.compile import (
 )
 from tap_analytics.singer.conform import MOST_UNKNOWN, Conformer, ConformError
 from tap_analytics.singer.contract import DiscardedError, FrozenError, SchemaContract
-from tap_analytics.singer.evolution import Evolution, loadable
+from tap_analytics.singer.evolution import Evolution, is_open, loadable
 from tap_analytics.singer.fast import FastPath
 from tap_analytics.singer.output import encoder as _encoder
 from tap_analytics.singer.schema import definition_at, prune, unknown_properties, value_at
@@ -111,8 +111,9 @@ class RecordEncoder:
         warn: Callable[[str], None],
         added: Sequence[str] = (),
         contract: SchemaContract = DEFAULT,
+        flattened_levels: int = 0,
     ) -> None:
-        """Take the schema, and the names of the fields that `extra` adds to the records of a page."""
+        """Take the schema, the fields that `extra` adds, and how many levels of objects are flattened later."""
         self.schema = schema
         self._selected = selected
         self._warn = warn
@@ -124,7 +125,9 @@ class RecordEncoder:
         self._evolution = Evolution(contract, selected=selected)
         self.discarded = 0
         """Records that the schema contract has dropped so far."""
-        self._conformer = Conformer(schema, warn, selected=selected, contract=contract)
+        self._conformer = Conformer(
+            schema, warn, selected=selected, contract=contract, flattened_levels=flattened_levels
+        )
         self._known_unknown: set[tuple[Path, str]] = set()
         self._rewrites_instants = False
         self.key_of = KeyReader([key for key in keys if key not in self._added]).key_of
@@ -194,6 +197,11 @@ class RecordEncoder:
     def loadable_schema(self) -> dict[str, Any]:
         """The schema of the records as they leave: what a SCHEMA message shows."""
         return loadable(prune(self.schema, self._selected))
+
+    @property
+    def has_open_key(self) -> bool:
+        """Whether the type of a key is still unknown, so that no SCHEMA message can be written."""
+        return any(is_open(self.schema["properties"].get(key)) for key in self._keys)
 
     def _decode_all(self, chunk: Sequence[Raw], extra: bytes, wanted: Wanted | None) -> Iterator[dict[str, Any]]:
         for index, record in enumerate(chunk):
