@@ -34,7 +34,14 @@ ROADS: dict[str, dict[str, Any]] = {
 }
 
 
-LONG = ("/faults/", "/test_postgres.py", "/test_progress.py", "/test_resources", "/test_dialect.py")
+LONG = (
+    "/faults/",
+    "/test_postgres.py",
+    "/test_progress.py",
+    "/test_resources",
+    "/test_dialect.py",
+    "/test_from_dlt.py",
+)
 """The modules whose tests are short, but so many that the quick part would take more than a minute with them."""
 
 
