@@ -43,6 +43,7 @@ LONG = (
     "/test_dialect.py",
     "/test_parity.py",
     "/parity/test_examples.py",
+    "/test_from_dlt.py",
 )
 """The modules whose tests are short, but so many that the quick part would take more than a minute with them."""
 

@@ -1,0 +1,63 @@
+"""Goes through loops round by round; where only running shows the rounds, once for all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tap_analytics.from_dlt.conditions import truth
+from tap_analytics.from_dlt.operations import unknown
+from tap_analytics.from_dlt.values import Scope, Value, describe
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterator, Sequence
+
+    from tap_analytics.from_dlt.expressions import Expressions
+
+
+def rounds(expressions: Expressions, target: ast.expr, iterated: ast.expr, scope: Scope) -> Iterator[str]:
+    """Bind the names of a loop for each round; yield a note where the round stands for many."""
+    items = expressions.items(iterated, scope)
+    described = f"stands for each `{describe(target)}` in `{describe(iterated)}`; write one for each"
+    repeated = described if items is None else ""
+    for item in [unknown(target)] if items is None else items:
+        expressions.step()
+        expressions.bind(target, item, scope)
+        yield repeated
+
+
+def collected(expressions: Expressions, node: ast.ListComp | ast.GeneratorExp, scope: Scope) -> Value:
+    """Return the list of a comprehension."""
+    inner = Scope(scope)
+    items = []
+    for notes in _nested(expressions, node.generators, inner):
+        value = expressions.evaluate(node.elt, inner)
+        items.append(replace(value, notes=(*value.notes, *notes)))
+    return Value(items, node.lineno)
+
+
+def collected_words(expressions: Expressions, node: ast.DictComp, scope: Scope) -> Value:
+    """Return the dictionary of a comprehension."""
+    inner = Scope(scope)
+    words: dict[str, Value] = {}
+    for notes in _nested(expressions, node.generators, inner):
+        value = expressions.evaluate(node.value, inner)
+        words |= expressions.word(node.key, replace(value, notes=(*value.notes, *notes)), inner)
+    return Value(words, node.lineno)
+
+
+def _nested(
+    expressions: Expressions,
+    generators: Sequence[ast.comprehension],
+    scope: Scope,
+) -> Iterator[tuple[str, ...]]:
+    """Bind the names of a comprehension for each round of its loops; yield the notes of each."""
+    if not generators:
+        yield ()
+        return
+    generator, *others = generators
+    for note in rounds(expressions, generator.target, generator.iter, scope):
+        if all(truth(expressions, condition, scope)[0] for condition in generator.ifs):
+            for notes in _nested(expressions, others, scope):
+                yield (note, *notes) if note else notes
