@@ -365,6 +365,15 @@ def test_the_time_zone_of_the_session_does_not_matter(
     assert [row["value"] for row in fast.rows("things")] == ["2026-01-01 04:02:11", "2026-01-01 06:02:11"]
 
 
+def test_target_postgres_goes_by_the_time_zone_of_the_session(
+    plain: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Why meltano.yml sets PGTZ.
+    monkeypatch.setenv("PGTZ", "Asia/Tokyo")
+    plain.load(schema({"value": TYPES["moment"]}), line(1, '"2026-01-01T06:02:11Z"'))
+    assert plain.rows("things") == [{"id": "1", "value": "2026-01-01 15:02:11"}]
+
+
 def test_a_column_of_moments_may_keep_time_zones(fast: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     fast.load(schema({"value": TYPES["moment"]}))
     fast.query("ALTER TABLE things ALTER COLUMN value TYPE timestamptz")
@@ -582,17 +591,21 @@ def test_a_type_that_the_owner_chose_stays(fast: Warehouse) -> None:
     assert [row["value"] for row in fast.rows("things")] == ["192.0.2.1/32", "192.0.2.2/32"]
 
 
-def test_records_that_wait_do_not_replace_those_after_a_schema(fast: Warehouse) -> None:
+def test_records_that_wait_do_not_replace_those_after_a_schema(both: tuple[Warehouse, Warehouse]) -> None:
     text, more = {"text": nullable("string")}, {"more": nullable("string")}
-    fast.load(
-        schema(text),
-        record({"id": 1, "text": "old"}),
-        schema(text | more),
-        record({"id": 1, "text": "new"}),
-        record({"id": 2, "text": "new"}),
-        batch_size_rows=2,
-    )
+    for warehouse in both:
+        warehouse.load(
+            schema(text),
+            record({"id": 1, "text": "old"}),
+            schema(text | more),
+            record({"id": 1, "text": "new"}),
+            record({"id": 2, "text": "new"}),
+            batch_size_rows=2,
+        )
+    plain, fast = both
     assert [row["text"] for row in fast.rows("things")] == ["new", "new"]
+    # What docs/loading.md says of the other.
+    assert [row["text"] for row in plain.rows("things")] == ["old", "new"]
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -608,6 +621,18 @@ def test_batch_files_arrive_as_lines_do(packed: bool, both: tuple[Warehouse, War
     plain, fast = both
     assert fast.rows("things")[0] == {"id": "0", "text": "last", "number": "123456789012345678901234567890.5"}
     assert fast.rows("things", "_sdc_received_at") == plain.rows("things", "_sdc_received_at")
+
+
+def test_moments_in_batch_files_keep_their_offset(both: tuple[Warehouse, Warehouse], tmp_path: Path) -> None:
+    file = tmp_path / "batch"
+    file.write_text(f'{{"id": 1, "value": {MOMENT}}}')
+    message = {"type": "BATCH", "stream": "things", "encoding": {"format": "jsonl"}, "manifest": [file.as_uri()]}
+    for warehouse in both:
+        warehouse.load(schema({"value": TYPES["moment"]}), message)
+    plain, fast = both
+    assert fast.rows("things") == [{"id": "1", "value": "2026-01-01 04:02:11"}]
+    # What docs/loading.md says of the other.
+    assert plain.rows("things") == [{"id": "1", "value": "2026-01-01 06:02:11"}]
 
 
 def test_a_batch_file_may_be_empty(fast: Warehouse, tmp_path: Path) -> None:
