@@ -75,7 +75,7 @@ docs: .venv/.installed ## Write the pages that tell facts of the code, and build
 constraints: $(UV) ## Resolve the exact versions in constraints.txt anew
 	@echo "==> constraints.txt: resolving the newest versions that pyproject.toml allows"
 	@$(UV) pip compile --quiet --universal --upgrade --python-version 3.11 --python $(PYTHON) \
-		--no-annotate --no-header --no-emit-index-url --group dev pyproject.toml > .tools/constraints.txt
+		--no-annotate --no-header --no-emit-index-url --group dev pyproject.toml loader/pyproject.toml > .tools/constraints.txt
 	@{ echo "# The exact versions that the project is developed and tested with; made by \`make constraints\`."; \
 		cat .tools/constraints.txt; } > constraints.txt
 
@@ -107,9 +107,10 @@ $(UV): .tools/python Makefile
 	@touch $@
 
 # Compiled once here, not by each of the many processes that a demo or a test starts, where none may write what it compiled.
-.venv/.installed: .venv/.made pyproject.toml constraints.txt | $(UV)
+.venv/.installed: .venv/.made pyproject.toml loader/pyproject.toml constraints.txt | $(UV)
 	@echo "==> environment: the project and its tools, into .venv"
-	@$(UV) pip install --quiet --compile-bytecode --exact --python $(BIN)/python --constraints constraints.txt --group dev --editable .
+	@$(UV) pip install --quiet --compile-bytecode --exact --python $(BIN)/python --constraints constraints.txt --group dev \
+		--editable . --editable loader
 	@touch $@
 
 # What an example needs, in an environment of its own, so that no test fetches anything. Where it cannot be fetched, the

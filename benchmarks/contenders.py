@@ -30,10 +30,18 @@ AIRBYTE = "Airbyte CDK"
 REST = "tap-rest-api-msdk"
 INTO_POSTGRES = "meltano run tap-analytics target-postgres"
 BY_FILES = "the same, by BATCH files"
+FAST_INTO_POSTGRES = "meltano run tap-analytics target-postgres-fast"
+FAST_BY_FILES = "target-postgres-fast, by BATCH files"
 DLT_INTO_POSTGRES = "dlt pipeline, rest_api to postgres"
 TO_LINES = "tap-analytics alone"
 FROM_LINES = "target-postgres alone, from a file of lines"
+LARGE_BATCHES = "the same, batch_size_rows 50000"
+VALIDATED = "the same, validate_records on"
+ROUNDED = "the same, use_copy on, which rounds"
+FAST_FROM_LINES = "target-postgres-fast alone, from a file of lines"
+PLAIN_COPY = "limit: COPY and merge, types unchecked"
 SAMPLED = "target-postgres alone, looked at while it works"
+LOADERS_ALONE = (FROM_LINES, LARGE_BATCHES, VALIDATED, ROUNDED, FAST_FROM_LINES, PLAIN_COPY)
 
 CHECKED = 12_000
 """Records of the run that shows that a contender reads everything: more than a page."""

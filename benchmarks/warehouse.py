@@ -15,12 +15,19 @@ from psycopg import sql
 from benchmarks.contenders import (
     BY_FILES,
     DLT_INTO_POSTGRES,
+    FAST_BY_FILES,
+    FAST_FROM_LINES,
+    FAST_INTO_POSTGRES,
     FROM_LINES,
     INTO_POSTGRES,
+    LARGE_BATCHES,
+    PLAIN_COPY,
+    ROUNDED,
     SAMPLED,
     SCRIPTS,
     TAP,
     TO_LINES,
+    VALIDATED,
     bin_of,
     emptying,
     install,
@@ -41,6 +48,9 @@ SCHEMA = "tap_analytics_benchmark"
 DLT_SCHEMA = f"{SCHEMA}_dlt"
 """What dlt_rest.py names it; a schema for staging comes beside it."""
 
+UTC = {"PGTZ": "UTC"}
+"""As meltano.yml has it."""
+
 PROGRAMS = Path(sys.executable).parent
 """Where Meltano and the target are: in the environment that this runs in."""
 
@@ -52,7 +62,7 @@ def ready(url: str, records: int) -> Iterator[list[Case]]:
     emptying(workplace)()
     install(TAP)
     install("dlt_rest")
-    for program in ("meltano", "target-postgres"):
+    for program in ("meltano", "target-postgres", "target-postgres-fast"):
         # What is compiled for the first time would be measured too.
         run(Case(program, [str(PROGRAMS / program), "--version"]))
     with postgres() as server:
@@ -103,10 +113,18 @@ def _by_meltano(url: str, server: Server, workplace: Path) -> list[Case]:
     settings = {name: value for name, value in project.environment.items() if not name.startswith("PYTHON")}
     settings["TAP_ANALYTICS__SELECT"] = '["registrations_initial.*"]'
     by_files = settings | {"TAP_ANALYTICS_BATCH_CONFIG": json.dumps(into_files(workplace / "batches"))}
-    command = [str(PROGRAMS / "meltano"), "run", "--full-refresh", "tap-analytics", "target-postgres"]
+    plain, fast = (
+        [str(PROGRAMS / "meltano"), "run", "--full-refresh", "tap-analytics", loader]
+        for loader in ("target-postgres", "target-postgres-fast")
+    )
     return [
-        Case(INTO_POSTGRES, command, environment=settings, directory=project.directory),
-        Case(BY_FILES, command, environment=by_files, directory=project.directory),
+        Case(name, command, environment=chosen, directory=project.directory)
+        for name, command, chosen in (
+            (INTO_POSTGRES, plain, settings),
+            (BY_FILES, plain, by_files),
+            (FAST_INTO_POSTGRES, fast, settings),
+            (FAST_BY_FILES, fast, by_files),
+        )
     ]
 
 
@@ -123,19 +141,44 @@ def _halves(url: str, server: Server, workplace: Path) -> list[Case]:
     alone = Case(TO_LINES, tap("registrations_initial", stream_maps=maps)(url, keep))
     lines = workplace / "lines"
     run(alone, lines)
-    config = {
-        "host": server.host,
-        "port": server.port,
-        "user": server.user,
-        "password": server.password,
-        "database": server.database,
-        "default_target_schema": SCHEMA,
-        # As meltano.yml has them.
-        "use_copy": True,
-        "validate_records": False,
-    }
-    command = [str(PROGRAMS / "target-postgres"), "--config", write_json(workplace / "target.json", config)]
+    loader = _Loader(server, workplace, lines)
     samples = workplace / "samples.json"
-    sampling = [sys.executable, str(SCRIPTS / "sampled.py"), str(samples), *command]
+    sampling = [sys.executable, str(SCRIPTS / "sampled.py"), str(samples), *loader.command("target-postgres")]
     sampled = Case(SAMPLED, sampling, stdin=lines, rounds=1, after=lambda: {"samples": json.loads(samples.read_text())})
-    return [alone, Case(FROM_LINES, command, stdin=lines), sampled]
+    limit = [sys.executable, str(SCRIPTS / "plain_copy.py"), server.url, f"{SCHEMA}.registrations"]
+    return [
+        alone,
+        loader.case(FROM_LINES, "target-postgres"),
+        loader.case(LARGE_BATCHES, "target-postgres", batch_size_rows=50_000),
+        loader.case(VALIDATED, "target-postgres", validate_records=True),
+        loader.case(ROUNDED, "target-postgres", use_copy=True),
+        loader.case(FAST_FROM_LINES, "target-postgres-fast"),
+        Case(PLAIN_COPY, limit, stdin=lines),
+        sampled,
+    ]
+
+
+class _Loader:
+    """Starts loaders on a file of lines, with the settings that meltano.yml has."""
+
+    def __init__(self, server: Server, workplace: Path, lines: Path) -> None:
+        self._server = server
+        self._workplace = workplace
+        self._lines = lines
+
+    def case(self, name: str, program: str, **settings: Any) -> Case:  # noqa: ANN401
+        return Case(name, self.command(program, **settings), stdin=self._lines, environment=environment() | UTC)
+
+    def command(self, program: str, **settings: Any) -> list[str]:  # noqa: ANN401
+        config = {
+            "host": self._server.host,
+            "port": self._server.port,
+            "user": self._server.user,
+            "password": self._server.password,
+            "database": self._server.database,
+            "default_target_schema": SCHEMA,
+            "validate_records": False,
+            "sanitize_null_text_characters": True,
+        } | settings
+        name = "-".join([program, *settings])
+        return [str(PROGRAMS / program), "--config", write_json(self._workplace / f"{name}.json", config)]

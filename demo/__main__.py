@@ -87,9 +87,9 @@ def run() -> None:
             server = stack.enter_context(postgres(POSTGRES))
             connection = stack.enter_context(psycopg.connect(server.url, autocommit=True))
             connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(SCHEMA)))
-        with step("meltano run tap-analytics target-postgres"):
+        with step("meltano run tap-analytics target-postgres-fast"):
             project = Project.create(WORKPLACE / "project", api=api, server=server, schema=SCHEMA)
-            result = project.meltano("run", "tap-analytics", "target-postgres")
+            result = project.meltano("run", "tap-analytics", "target-postgres-fast")
             (WORKPLACE / "meltano.log").write_text(result.stdout + result.stderr, encoding="utf-8")
         if result.returncode:
             message = f"Meltano failed; of its log, {WORKPLACE / 'meltano.log'}:\n{causes(result.stderr)}"

@@ -342,7 +342,7 @@ def test_the_example_environment_knows_the_settings() -> None:
         f"{plugin['namespace']}_{setting['name']}".upper(): setting
         for kind in plugins.values()
         for plugin in kind
-        for setting in plugin["settings"]
+        for setting in plugin.get("settings", [])
     }
     shown = example_environment()
     assert shown.keys() <= known.keys()

@@ -20,7 +20,7 @@ ACTIVITIES = {
     "waiting for PostgreSQL": {"wait"},
     "parsing lines of JSON": {"deserialize_json"},
     "parsing timestamps": {"_parse_timestamps_in_record"},
-    "formatting rows for COPY": {"_do_copy"},
+    "binding rows to INSERT": {"_execute_context"},
     "gathering the rows of a batch": {"bulk_insert_records"},
     "other work on a record": {"_process_record_message"},
 }
