@@ -15,7 +15,7 @@ import pytest
 from meltano.core.utils import expand_env_vars
 from ruamel.yaml import YAML
 
-from tap_analytics import from_dlt
+from tap_analytics.from_dlt.command import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ def convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Convert:
         path = pipeline if isinstance(pipeline, Path) else tmp_path / "pipeline.py"
         if isinstance(pipeline, str):
             path.write_text(HEAD + pipeline, encoding="utf-8")
-        code = from_dlt.main([str(path), *options])
+        code = main([str(path), *options])
         captured = capsys.readouterr()
         return Outcome(code, captured.out, captured.err)
 
@@ -312,6 +312,7 @@ def test_constants_are_worked_out(
         ("pendulum.now()", "`pendulum.now()`"),
         ("lambda: 1", "`lambda: 1`"),
         ("print", "`print`"),
+        ("environ['SIZE'].strip()", 'os.environ["SIZE"]'),
         ("...", "`...`"),
         ("b'x'", "is Python code"),
         ("1e999", "is not valid here"),
@@ -424,6 +425,32 @@ def test_a_loop_of_unknown_length_gives_one_resource_to_copy(convert: Convert) -
     assert "add city to resources[0].endpoint.params" in outcome.line("resources[0].endpoint.path")
 
 
+def test_what_is_around_says_once_what_was_taken_for_granted(convert: Convert) -> None:
+    outcome = convert(
+        "def make(city):\n    limits = {'limit': 5}\n    return {'path': city, 'params': limits}\n"
+        "def run(cities):\n    resources = []\n"
+        "    for city in cities:\n"
+        "        endpoint = make(city)\n"
+        "        endpoint['method'] = 'GET'\n"
+        "        resource = {'name': 'rain', 'endpoint': endpoint}\n"
+        "        resources.append(resource)\n"
+        "    return rest_api_source({'client': {'base_url': 'https://x'}, 'resources': resources})\n",
+    )
+    assert outcome.config["resources"][0]["endpoint"]["params"] == {"limit": 5}
+    assert outcome.stderr.count("stands for each") == 1
+    assert "stands for each" in outcome.line("resources[0]")
+
+
+def test_when_a_pipeline_is_run_is_no_finding(convert: Convert) -> None:
+    outcome = convert(
+        "def load():\n    config = {'client': {'base_url': 'https://x'}, 'resources': ['a']}\n"
+        "    pipeline.run(rest_api_source(config))\n"
+        "if getenv('LOAD'):\n    load()\n",
+    )
+    assert outcome.config["resources"] == ["a"]
+    assert "taken as if" not in outcome.stderr
+
+
 def test_a_loop_on_a_condition_is_gone_through_once_and_said(convert: Convert) -> None:
     before = "A = {}\nwhile getenv('X'):\n    A['x'] = 1\n"
     outcome = convert(before + source(endpoint="'params': {'a': A}"))
@@ -482,6 +509,7 @@ API_KEY = {"TAP_ANALYTICS_API_KEY"}
         ("{'type': 'bearer', 'token': '%s'}", BEARER, TOKEN),
         ("{'type': 'bearer'}", BEARER, TOKEN),
         ("'bearer'", "bearer", TOKEN),
+        ("{'token': ''}", BEARER, TOKEN),
         ("BearerTokenAuth('%s')", BEARER, TOKEN),
         ("None", None, set()),
         (
@@ -620,7 +648,7 @@ def test_a_secret_in_a_path_becomes_the_auth_of_its_endpoint(convert: Convert, p
     ("words", "location"),
     [
         ({"client": "'auth': {'token': '1'}, 'headers': {'X-Api-Key': '%s'}"}, "client.headers.X-Api-Key"),
-        ({"client": "'headers': {'App-Id': '%s', 'App-Key': '%s'}"}, "client.headers.App-Key"),
+        ({"client": "'headers': {'Api-Key': '%s', 'App-Key': '%s'}"}, "client.headers.App-Key"),
         ({"endpoint": "'json': {'query': {'password': '%s'}}"}, "resources[0].endpoint.json.query.password"),
         ({"endpoint": "'data': 'grant=x&client_secret=%s'"}, "resources[0].endpoint.data"),
         ({"client": "'base_url': 'https://me:%s@api.example.com'"}, "client.base_url"),
@@ -644,9 +672,66 @@ def test_secrets_that_cannot_come_along_are_left_out(
 
 
 def test_parameters_that_only_sound_secret_are_kept(convert: Convert) -> None:
-    params = {"key": "id", "page_token": "abc", "sort_key": "created_at_of_order", "token": "{resources.a.token}"}
+    params = {
+        "key": "id",
+        "page_token": "abc",
+        "sort_key": "created_at_of_order",
+        "token": "{resources.a.token}",
+        "appId": "com.example",
+    }
     outcome = convert(source(resource="'name': 'a'", endpoint=f"'params': {params!r}"))
     assert outcome.config["resources"][0]["endpoint"]["params"] == params
+
+
+@pytest.mark.parametrize(
+    ("words", "auth"),
+    [
+        ({"client": "'headers': {'Api-Key': '%s', 'App-Key': '%s', 'Accept': 'x'}"}, None),
+        ({"client": "'auth': 'bearer', 'headers': {'App-Key': '%s', 'Accept': 'x'}"}, "bearer"),
+        (
+            {"client": "'auth': 'bearer', 'headers': {'Accept': 'x'}", "endpoint": "'headers': {'App-Key': '%s'}"},
+            "bearer",
+        ),
+    ],
+)
+def test_only_one_secret_can_be_an_auth(convert: Convert, words: dict[str, str], auth: object) -> None:
+    outcome = convert(source(**words))
+    config = outcome.config
+    assert config["client"].get("auth") == auth
+    assert config["client"]["headers"] == {"Accept": "x"}
+    assert config["resources"][0]["endpoint"] == {"path": "v1/things"}
+    assert "Write these by hand:" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "api_key",
+        "apiKey",
+        "X-API-Key",
+        "Ocp-Apim-Subscription-Key",
+        "x-rapidapi-key",
+        "access_token",
+        "clientSecret",
+        "userPassword",
+        "APPID",
+        "auth",
+        "Cookie",
+        "Private-Token",
+        "key",
+    ],
+)
+def test_secrets_in_the_file_are_known_by_the_names_that_apis_give_them(convert: Convert, name: str) -> None:
+    for pipeline in (
+        source(client=f"'headers': {{'{name}': '{CANARY}'}}"),
+        source(endpoint=f"'params': {{'{name}': '{CANARY}'}}"),
+        source(endpoint=f"'json': {{'deep': [{{'{name}': '{CANARY}'}}]}}"),
+        source(endpoint=f"'path': 'v1/x?{name}={CANARY}'"),
+        f"source = rest_api_source({{'client': SETTINGS, 'resources': ['x?{name}={CANARY}']}})",
+    ):
+        outcome = convert(pipeline)
+        assert outcome.code == 0
+        assert CANARY not in outcome.stdout + outcome.stderr
 
 
 def test_a_second_secret_of_the_same_word_has_to_be_written(convert: Convert) -> None:
@@ -902,6 +987,21 @@ def test_what_the_file_passes_to_a_function_counts(convert: Convert) -> None:
     assert outcome.config["resources"] == [{"name": "a", "endpoint": {"path": "north", "params": {"size": 10}}}]
 
 
+def test_a_function_is_not_gone_through_with_its_defaults_where_it_is_called(convert: Convert) -> None:
+    outcome = convert(
+        "def make(name='wrong') -> RESTAPIConfig:\n"
+        "    return {'client': {'base_url': 'https://x'}, 'resources': [name]}\n"
+        "def load():\n    return rest_api_source(make('right'))\n",
+    )
+    assert outcome.config["resources"] == ["right"]
+
+
+def test_a_function_of_the_same_name_from_elsewhere_is_not_dlts(convert: Convert) -> None:
+    outcome = convert(f"from mine import rest_api_source\nrest_api_source({CONFIG})\n")
+    assert outcome.code == 1
+    assert "no configuration" in outcome.reason
+
+
 def test_of_several_configurations_at_one_line_the_first_is_taken_and_said(convert: Convert) -> None:
     outcome = convert(
         "for name in 'a', 'b':\n"
@@ -924,7 +1024,12 @@ def test_what_is_done_to_a_source_is_listed(convert: Convert, call: str) -> None
 # What is written
 
 
-MELTANO = {"on": "yes", "a b": "${HOME} $HOME $ $.x $[0]", "deep": {"list": [[1, 2], {"x": []}, {}, "é\u2028😀\x7f"]}}
+MELTANO = {
+    "true": "yes",
+    "null": "on",
+    "a b": "${HOME} $HOME $ $.x $[0]",
+    "deep": {"list": [[1, 2], {"x": []}, {}, "é\u2028😀\x7f"]},
+}
 
 
 def test_meltano_reads_what_the_tap_would_read(convert: Convert) -> None:

@@ -12,7 +12,7 @@ from tap_analytics.from_dlt.values import Function, Instance, Reference, Scope, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tap_analytics.from_dlt.expressions import Expressions
+    from tap_analytics.from_dlt.evaluator import Evaluator
     from tap_analytics.from_dlt.values import Content
 
     Known = Callable[[Sequence[Value], dict[str, Value], ast.Call], Value | None]
@@ -44,41 +44,41 @@ _TEXT: Final = (
 _LONGEST_RANGE: Final = 10_000
 
 
-def evaluate(expressions: Expressions, node: ast.Call, scope: Scope) -> Value:
+def evaluate(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
     """Return what a call gives."""
     if isinstance(node.func, ast.Attribute):
-        base = expressions.evaluate(node.func.value, scope)
-        arguments, keywords = _given(expressions, node, scope)
+        base = evaluator.evaluate(node.func.value, scope)
+        arguments, keywords = _given(evaluator, node, scope)
         if not isinstance(base.content, (Reference, Scope)):
-            return _method(expressions, base.content, arguments, keywords, node)
-        function = expressions.attribute(base, node.func)
+            return _method(evaluator, base.content, arguments, keywords, node)
+        function = evaluator.attribute(base, node.func)
     else:
-        function = expressions.evaluate(node.func, scope)
-        arguments, keywords = _given(expressions, node, scope)
+        function = evaluator.evaluate(node.func, scope)
+        arguments, keywords = _given(evaluator, node, scope)
     content = function.content
     if isinstance(content, Function):
         if content.resource:
             return Value(Unknown("resource", f"`{content.node.name}`"), node.lineno)
-        return expressions.call(content, arguments, keywords, node)
+        return evaluator.call(content, arguments, keywords, node)
     if not isinstance(content, Reference):
         return unknown(node)
     if content.name in SOURCES and content.of_dlt:
-        expressions.record(node, keywords.get("config") or next(iter(arguments), unknown(node)))
+        evaluator.record(node, keywords.get("config") or next(iter(arguments), unknown(node)))
         return Value(Unknown("resource", f"`{content.name}()`"), node.lineno)
     return _referenced(content, arguments, keywords, node)
 
 
-def _given(expressions: Expressions, node: ast.Call, scope: Scope) -> tuple[list[Value], dict[str, Value]]:
+def _given(evaluator: Evaluator, node: ast.Call, scope: Scope) -> tuple[list[Value], dict[str, Value]]:
     """Return the arguments of a call."""
     arguments: list[Value] = []
     for argument in node.args:
         if isinstance(argument, ast.Starred):
-            arguments += expressions.items(argument.value, scope) or []
+            arguments += evaluator.items(argument.value, scope) or []
         else:
-            arguments.append(expressions.evaluate(argument, scope))
+            arguments.append(evaluator.evaluate(argument, scope))
     keywords: dict[str, Value] = {}
     for keyword in node.keywords:
-        value = expressions.evaluate(keyword.value, scope)
+        value = evaluator.evaluate(keyword.value, scope)
         if keyword.arg:
             keywords[keyword.arg] = value
         elif isinstance(value.content, dict):
@@ -207,7 +207,7 @@ _FUNCTIONS: Final[dict[str, Known]] = {
 
 
 def _method(
-    expressions: Expressions,
+    evaluator: Evaluator,
     base: Content,
     arguments: Sequence[Value],
     keywords: dict[str, Value],
@@ -218,10 +218,10 @@ def _method(
     if isinstance(base, Unknown) and base.kind != "code":  # a secret that is stripped is still a secret
         return Value(Unknown(base.kind, base.what), node.lineno)
     if isinstance(base, list):
-        return _method_of_list(expressions, base, name, arguments, node)
+        return _method_of_list(evaluator, base, name, arguments, node)
     if isinstance(base, dict):
-        marked = [expressions.marked(argument) for argument in arguments]
-        named = {word: expressions.marked(value) for word, value in keywords.items()}
+        marked = [evaluator.marked(argument) for argument in arguments]
+        named = {word: evaluator.marked(value) for word, value in keywords.items()}
         return _method_of_dict(base, name, marked, named, node)
     if isinstance(base, str):
         return _method_of_text(base, name, arguments, node)
@@ -229,7 +229,7 @@ def _method(
 
 
 def _method_of_list(
-    expressions: Expressions,
+    evaluator: Evaluator,
     base: list[Value],
     name: str,
     arguments: Sequence[Value],
@@ -239,9 +239,9 @@ def _method_of_list(
     if name == "copy":
         return Value(list(base), node.lineno)
     if name == "append" and len(arguments) == 1:
-        base.append(expressions.marked(arguments[0]))
+        base.append(evaluator.marked(arguments[0]))
     elif name == "extend" and items is not None:
-        base += [expressions.marked(item) for item in items]
+        base += [evaluator.marked(item) for item in items]
     elif name not in ("index", "count"):
         base.append(unknown(node))  # whatever it changes is listed, as an element that is left out
     return Value(None, node.lineno)

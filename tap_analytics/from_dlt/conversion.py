@@ -61,6 +61,11 @@ class Converter(Client):
             text = f"{described(value.content)}; declare a resource, or do without it and its children"
             self.findings.left(value.line, location, text)
             return MISSING
+        if isinstance(value.content, str):
+            path = self._without_secrets(value.content, {}, value, location)
+            signed: dict[str, Any] = {"path": path}
+            self._sign(signed, f"{location}.endpoint")
+            return {"name": path, "endpoint": signed} if "auth" in signed else path
         if not isinstance(value.content, dict):
             return self.plain(value, location)
         converted: dict[str, Any] = self._resource_words(value, location)

@@ -24,13 +24,16 @@ AUTH: Final[dict[str, tuple[str, ...]]] = {
 
 # Names of headers, parameters and words of a body that carry secrets, as APIs call them; and names that may.
 _SECRET: Final = re.compile(
-    r"(^|[-_. ])(authorization|cookie|app[-_]?id"
+    r"(^|[-_. ])(auth|authorization|cookie|appid"
     r"|(api|app|access|auth|account|client|subscription|user)[-_. ]?(key|token)"
     r"|secret|password|passwd|pwd|signature|credentials?)$",
     re.IGNORECASE,
 )
 _MAYBE: Final = re.compile(r"(^|[-_. ])(key|token)$", re.IGNORECASE)
 _PAGES: Final = re.compile(r"page|next|cursor|continu|sync|sort|order|primary", re.IGNORECASE)
+_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+"""Where a word begins within a name such as clientSecret."""
+
 _SCHEME: Final = re.compile(r"(Bearer|Basic)\s+", re.IGNORECASE)
 _SHORTEST_KEY: Final = 12
 """Characters of a text that counts as a secret where its name, such as `key`, may mean something else."""
@@ -48,7 +51,7 @@ class Loose:
 
 def secret(name: str, value: Value) -> bool:
     """Return whether a header, a parameter or a word of a body is secret, by its name and its value."""
-    content, name = value.content, name.strip()
+    content, name = value.content, _CAPITAL.sub("_", name.strip())
     sure, maybe = (bool(pattern.search(name)) and not _PAGES.search(name) for pattern in (_SECRET, _MAYBE))
     if isinstance(content, Unknown):
         return content.secret or ((sure or maybe) and (content.default is None or secret(name, content.default)))

@@ -3,57 +3,21 @@
 from __future__ import annotations
 
 import ast
-from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_analytics.from_dlt import calls, loops
 from tap_analytics.from_dlt.conditions import assumption, truth
+from tap_analytics.from_dlt.evaluator import Evaluator
 from tap_analytics.from_dlt.operations import calculated, compared, configured, joined, unknown
-from tap_analytics.from_dlt.values import Function, PipelineError, Reference, Scope, Unknown, Value, describe, scalar
+from tap_analytics.from_dlt.values import Function, Reference, Scope, Unknown, Value, describe, scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 
-_MOST: Final = 50_000
-"""Statements and rounds of loops, before a pipeline counts as endless."""
-
-
-class Expressions(ABC):
+class Expressions(Evaluator):
     """Evaluates expressions. What statements do, the subclass knows."""
-
-    def __init__(self, imports: dict[str, Reference]) -> None:
-        self.imports = imports
-        """What is imported anywhere in the file, by its name."""
-        self._steps = 0
-
-    def step(self) -> None:
-        """Count a statement, or a round of a loop.
-
-        Raises:
-            PipelineError: If there are so many that there may be no end.
-        """
-        self._steps += 1
-        if self._steps > _MOST:
-            message = "the pipeline is too long to be read, or repeats something too often"
-            raise PipelineError(message)
-
-    @abstractmethod
-    def call(self, function: Function, arguments: Sequence[Value], keywords: dict[str, Value], node: ast.Call) -> Value:
-        """Return what a function of the file gives."""
-
-    @abstractmethod
-    def record(self, node: ast.expr | ast.stmt, config: Value) -> None:
-        """Note a configuration of dlt's source."""
-
-    @abstractmethod
-    def bind(self, target: ast.expr, value: Value, scope: Scope) -> None:
-        """Give a value to a name, to an item, or to several of them."""
-
-    @abstractmethod
-    def marked(self, value: Value) -> Value:
-        """Return a value with a note of what is taken for granted at the moment."""
 
     def evaluate(self, node: ast.expr, scope: Scope) -> Value:
         """Return the value of an expression."""
@@ -97,10 +61,8 @@ class Expressions(ABC):
 
     def _name(self, node: ast.Name, scope: Scope) -> Value:
         value = scope.find(node.id)
-        argument = value is not None and isinstance(value.content, Unknown) and value.content.kind == "argument"
-        # Functions may be given what the file imports elsewhere: the cells of notebooks are.
-        if value is None or (argument and node.id in self.imports):
-            return Value(self.imports.get(node.id, Reference(node.id)), node.lineno)
+        if value is None:
+            return Value(Reference(node.id), node.lineno)
         # What only running shows is of interest where it is used, other values where they are written.
         elsewhere = isinstance(value.content, (Unknown, Reference, Function, Scope))
         return replace(value, line=node.lineno) if elsewhere else value

@@ -34,18 +34,14 @@ class Findings:
 
     def fill(self, line: int, location: str, text: str) -> None:
         """Add a value that the user has to write."""
-        self._add(Finding(Kind.FILL, line, location, text))
+        self.items.append(Finding(Kind.FILL, line, location, text))
 
     def left(self, line: int, location: str, text: str) -> None:
         """Add something that was left out."""
-        self._add(Finding(Kind.LEFT, line, location, text))
+        self.items.append(Finding(Kind.LEFT, line, location, text))
 
     def check(self, line: int, location: str, text: str) -> None:
         """Add something that was decided for the user, unless it was for all of what is around it."""
         around = [item.location for item in self.items if item.kind is Kind.CHECK and item.text == text]
         if not any(location.startswith((f"{outer}.", f"{outer}[")) or not outer for outer in around):
-            self._add(Finding(Kind.CHECK, line, location, text))
-
-    def _add(self, finding: Finding) -> None:
-        if finding not in self.items:
-            self.items.append(finding)
+            self.items.append(Finding(Kind.CHECK, line, location, text))

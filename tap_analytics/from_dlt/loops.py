@@ -13,42 +13,42 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Iterator, Sequence
 
-    from tap_analytics.from_dlt.expressions import Expressions
+    from tap_analytics.from_dlt.evaluator import Evaluator
 
 
-def rounds(expressions: Expressions, target: ast.expr, iterated: ast.expr, scope: Scope) -> Iterator[str]:
+def rounds(evaluator: Evaluator, target: ast.expr, iterated: ast.expr, scope: Scope) -> Iterator[str]:
     """Bind the names of a loop for each round; yield a note where the round stands for many."""
-    items = expressions.items(iterated, scope)
+    items = evaluator.items(iterated, scope)
     described = f"stands for each `{describe(target)}` in `{describe(iterated)}`; write one for each"
     repeated = described if items is None else ""
     for item in [unknown(target)] if items is None else items:
-        expressions.step()
-        expressions.bind(target, item, scope)
+        evaluator.step()
+        evaluator.bind(target, item, scope)
         yield repeated
 
 
-def collected(expressions: Expressions, node: ast.ListComp | ast.GeneratorExp, scope: Scope) -> Value:
+def collected(evaluator: Evaluator, node: ast.ListComp | ast.GeneratorExp, scope: Scope) -> Value:
     """Return the list of a comprehension."""
     inner = Scope(scope)
     items = []
-    for notes in _nested(expressions, node.generators, inner):
-        value = expressions.evaluate(node.elt, inner)
+    for notes in _nested(evaluator, node.generators, inner):
+        value = evaluator.evaluate(node.elt, inner)
         items.append(replace(value, notes=(*value.notes, *notes)))
     return Value(items, node.lineno)
 
 
-def collected_words(expressions: Expressions, node: ast.DictComp, scope: Scope) -> Value:
+def collected_words(evaluator: Evaluator, node: ast.DictComp, scope: Scope) -> Value:
     """Return the dictionary of a comprehension."""
     inner = Scope(scope)
     words: dict[str, Value] = {}
-    for notes in _nested(expressions, node.generators, inner):
-        value = expressions.evaluate(node.value, inner)
-        words |= expressions.word(node.key, replace(value, notes=(*value.notes, *notes)), inner)
+    for notes in _nested(evaluator, node.generators, inner):
+        value = evaluator.evaluate(node.value, inner)
+        words |= evaluator.word(node.key, replace(value, notes=(*value.notes, *notes)), inner)
     return Value(words, node.lineno)
 
 
 def _nested(
-    expressions: Expressions,
+    evaluator: Evaluator,
     generators: Sequence[ast.comprehension],
     scope: Scope,
 ) -> Iterator[tuple[str, ...]]:
@@ -57,7 +57,7 @@ def _nested(
         yield ()
         return
     generator, *others = generators
-    for note in rounds(expressions, generator.target, generator.iter, scope):
-        if all(truth(expressions, condition, scope)[0] for condition in generator.ifs):
-            for notes in _nested(expressions, others, scope):
+    for note in rounds(evaluator, generator.target, generator.iter, scope):
+        if all(truth(evaluator, condition, scope)[0] for condition in generator.ifs):
+            for notes in _nested(evaluator, others, scope):
                 yield (note, *notes) if note else notes

@@ -103,7 +103,7 @@ def chosen(sources: list[Source], name: str | None) -> Source:
 def _sources(tree: ast.Module) -> list[Source]:
     """Return the configurations of a module: those that it gives to dlt, and those that it only declares."""
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-    statements = Statements(tree)
+    statements = Statements()
     statements.execute(tree.body, statements.module)
     # Functions come last, since to call one is to learn what it is called with.
     for node in sorted(filter(_candidate, ast.walk(tree)), key=lambda node: isinstance(node, ast.FunctionDef)):

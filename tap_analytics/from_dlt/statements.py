@@ -18,6 +18,8 @@ from tap_analytics.from_dlt.values import Function, Reference, Scope, Unknown, V
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tap_analytics.from_dlt.evaluator import Evaluator
+
 CONFIGURATION: Final = "RESTAPIConfig"
 """What annotates a configuration."""
 
@@ -36,16 +38,13 @@ class Leave(Enum):
 class Statements(Expressions):
     """Goes through statements, and keeps every configuration that they give to dlt."""
 
-    def __init__(self, tree: ast.Module) -> None:
-        super().__init__({})
+    def __init__(self) -> None:
+        super().__init__()
         self.module = Scope()
         self.recorded: dict[ast.expr | ast.stmt, list[Value]] = {}
         """The configurations, by the call, assignment or function that has them."""
         self._notes: list[str] = []
         self._depth = 0
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                self.imports |= _imported(node)
         self.module.names["__name__"] = Value("__main__", 1)
 
     def record(self, node: ast.expr | ast.stmt, config: Value) -> None:
@@ -254,7 +253,7 @@ def annotates(annotation: ast.expr | None) -> bool:
 
 
 def _parameters(
-    expressions: Expressions,
+    evaluator: Evaluator,
     function: Function,
     arguments: Sequence[Value],
     keywords: dict[str, Value],
@@ -268,7 +267,7 @@ def _parameters(
     for parameter, default in zip([*positional, *spec.kwonlyargs], defaults, strict=True):
         name = parameter.arg
         if name not in given and default is not None:
-            given[name] = _named(expressions.evaluate(default, function.outer), name)
+            given[name] = _named(evaluator.evaluate(default, function.outer), name)
         bound[name] = given.get(name) or _argument(parameter)
     if spec.vararg:
         bound[spec.vararg.arg] = Value(list(arguments[len(positional) :]), function.node.lineno)
