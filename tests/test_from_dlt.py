@@ -16,10 +16,13 @@ from meltano.core.utils import expand_env_vars
 from ruamel.yaml import YAML
 
 from tap_analytics.from_dlt.command import main
+from tests.singer import run_tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
+
+    from sandbox import Sandbox
 
     Convert: TypeAlias = Callable[..., "Outcome"]
 
@@ -231,6 +234,28 @@ def test_nothing_of_a_pipeline_is_run(convert: Convert, tmp_path: Path) -> None:
     assert not trace.exists()
 
 
+def test_what_is_converted_is_what_the_tap_reads(convert: Convert, sandbox: Sandbox) -> None:
+    outcome = convert(
+        "@dlt.source\ndef greenhouse(key=dlt.secrets.value):\n    "
+        + source(
+            client=f"'base_url': '{sandbox.url}', 'auth': APIKeyAuth('api_key', key, 'header')",
+            defaults="'primary_key': 'id', 'write_disposition': 'merge'",
+            resource="'name': 'people'",
+            endpoint="'path': '/v1/master/workers', 'data_selector': 'data', 'paginator': OffsetPaginator(5)",
+        ),
+    )
+    (variable,) = outcome.variables
+    run = run_tap(outcome.config, args=["--config=ENV"], env={variable: sandbox.api_key})
+    assert run.returncode == 0, run.stderr
+    read, served = (sorted(record["id"] for record in rows) for rows in (run.records["people"], workers(sandbox)))
+    assert read == served
+
+
+def workers(sandbox: Sandbox) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = sandbox.world.records("workers")
+    return records
+
+
 # Constants
 
 
@@ -364,6 +389,7 @@ def test_what_only_running_shows_is_left_out_and_listed(
         ("A = {'b': 1}\nA.update(SETTINGS)", "A", {"b": 1}, "a.update()"),
         ("A = {'b': 1}\nA.clear()", "A", {"b": 1}, "a.clear()"),
         ("A, B = SETTINGS", "{'b': 1, 'c': A}", {"b": 1}, "a.c"),
+        ("", "{'b': 1, 'c': [key for key in SETTINGS if not key]}", {"b": 1}, ""),
         ("def f(*a, **k):\n    return {'b': 1, 'c': k}", "f(**SETTINGS)", {"b": 1, "c": {}}, ""),
     ],
 )

@@ -58,6 +58,6 @@ def _nested(
         return
     generator, *others = generators
     for note in rounds(evaluator, generator.target, generator.iter, scope):
-        if all(truth(evaluator, condition, scope)[0] for condition in generator.ifs):
+        if all(any(truth(evaluator, condition, scope)) for condition in generator.ifs):  # true, or only assumed
             for notes in _nested(evaluator, others, scope):
                 yield (note, *notes) if note else notes

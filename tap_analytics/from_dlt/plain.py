@@ -21,7 +21,7 @@ MISSING: Final = object()
 _INSTEAD: Final = {
     "access_token_request_data": "write the value",
     "auth": "declare one of type bearer, api_key, http_basic or oauth2_client_credentials",
-    "base_url": "write the address",
+    "base_url": "write the address, or give it as the setting base_url",
     "columns": "declare schema, or have the tap infer one",
     "convert": "the tap sends the bookmark as the API writes it",
     "initial_value": "write a timestamp, a date or a whole number",
@@ -75,7 +75,8 @@ class Plain:
         self.remark(value, location)
         if isinstance(content, list):
             converted = [self.plain(item, f"{location}[{index}]") for index, item in enumerate(content)]
-            return [item for item in converted if item is not MISSING]
+            kept = [item for item in converted if item is not MISSING]
+            return kept if kept or not converted else MISSING
         if isinstance(content, Unknown) and content.default:
             converted = self.plain(content.default, location)
             self.findings.check(value.line, location, f"the default of {content.what}")
