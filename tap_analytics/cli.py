@@ -93,16 +93,7 @@ class RestTap(SdkTap):
 
     def in_order(self, streams: dict[str, Stream]) -> dict[str, Stream]:
         """Return streams in the order of their names, but parents before their children."""
-        ordered: dict[str, Stream] = {}
-
-        def add(stream: Stream) -> None:
-            if isinstance(stream, RestStream) and stream.parent is not None and stream.parent.name in streams:
-                add(stream.parent)
-            ordered[stream.name] = stream
-
-        for stream in streams.values():
-            add(stream)
-        return ordered
+        return parents_first(streams)
 
     def discovered(self, streams: Iterable[RestStream]) -> list[RestStream]:
         """Return the streams that have a schema; why another has none is a failure.
@@ -286,6 +277,20 @@ class RestTap(SdkTap):
             look()
         working = sum(stream.failure is None for stream in selected)
         self.logger.info("%d of %d streams work.", working, len(selected) + len(self._undiscovered))
+
+
+def parents_first(streams: dict[str, Stream]) -> dict[str, Stream]:
+    """Return streams in their order, but parents before their children."""
+    ordered: dict[str, Stream] = {}
+
+    def add(stream: Stream) -> None:
+        if isinstance(stream, RestStream) and stream.parent is not None and stream.parent.name in streams:
+            add(stream.parent)
+        ordered[stream.name] = stream
+
+    for stream in streams.values():
+        add(stream)
+    return ordered
 
 
 def failure_lines(failures: Mapping[str, str], streams: Mapping[str, Stream]) -> Iterator[str]:

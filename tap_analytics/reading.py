@@ -5,28 +5,27 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_analytics.config.resources import path_of
-from tap_analytics.progress import StreamStats
+from tap_analytics.family import FamilyStream
 from tap_analytics.reader import SliceReader
 from tap_analytics.rest.client import Client, Sender, Source
 from tap_analytics.rest.errors import RestError, RetryPolicy
 from tap_analytics.rest.pages import Page, PageReader
 from tap_analytics.rest.request import NOTHING, Request, joined
 from tap_analytics.rest.walk import Walk, walk
-from tap_analytics.sdk import SdkStream
 from tap_analytics.sync.incremental import CursorPlan
-from tap_analytics.sync.parents import ParentError, ParentRecords
-from tap_analytics.sync.replication import BOOKMARK, BackfillPlan, IncrementalByDay, State, SyncContext, SyncPlan
+from tap_analytics.sync.parents import ParentError
+from tap_analytics.sync.replication import BackfillPlan, IncrementalByDay, SyncContext, SyncPlan
 from tap_analytics.sync.slices import Slice
 from tap_analytics.timestamps import format_instant, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk import Tap
 
@@ -37,21 +36,12 @@ if TYPE_CHECKING:
     from tap_analytics.singer.records import RecordEncoder
 
 
-class ReadingStream(SdkStream):
+class ReadingStream(FamilyStream):
     """Reads the pages of one resource: what is asked for, in which order, and what is kept in the state."""
 
-    resource: ClassVar[Resource]
-
     def __init__(self, tap: Tap, client: Client, api: Api, resource: Resource | None = None) -> None:
-        if resource is not None:
-            self.resource = resource  # type: ignore[misc] # of a class where the tap ships it, of an instance else
-        self.client = client
-        self.stats = StreamStats(self.resource.name)
-        self.children: list[ReadingStream] = []
-        """The selected streams that are read for each of this stream's records."""
-        self.parent: ReadingStream | None = None
+        super().__init__(tap, client, resource)
         self.selected_by_default = self.resource.selected and self.resource.disposition != "skip"
-        super().__init__(tap, name=self.resource.name)
         self.primary_keys = self.resource.key_properties
         self.replication_key = self.resource.replicated.replication_key
         self._api = api
@@ -60,10 +50,6 @@ class ReadingStream(SdkStream):
         self._reader: SliceReader | None = None
         self._base = base_request(self.resource, api)
         self.source = self._source()
-        self._uncommitted: State = {}
-        """What will be true of what was emitted once the file that is being written, and all children, are complete."""
-        self._parent_records: ParentRecords | None = None
-        self._is_read = False
 
     def _source(self) -> Source:
         endpoint = self.resource.requests
@@ -166,6 +152,16 @@ class ReadingStream(SdkStream):
             self._reader.start()
         return self._reader
 
+    def close(self) -> None:
+        """Give up what is still in flight."""
+        if self._reader is not None:
+            self._reader.close()
+
+    @property
+    def path(self) -> str:
+        """How messages name the resource of the requests."""
+        return self._base.path
+
     def _look_ahead(self) -> None:
         """Ask for the first pages of the next streams, as many as may be in flight beside this one."""
         streams = [stream for stream in self.tap.streams.values() if stream.selected]
@@ -212,59 +208,6 @@ class ReadingStream(SdkStream):
     def _limit(self) -> datetime:
         """The moment this sync began, by the more cautious of the server's clock and ours."""
         return self._began - self.client.transport.clock_skew
-
-    # State
-
-    def _keep(self, state: State) -> None:
-        """Write what is now known to have been emitted, once all that depends on it has been, too."""
-        if BOOKMARK in state:
-            state = {"replication_key": self.replication_key, **state}
-        self._uncommitted |= state
-        if not self.children:
-            self._commit()
-
-    def _commit(self) -> None:
-        """Take into the state what is now known to have been emitted, and write it."""
-        self._settle()
-        self.write_state()
-
-    def _settle(self) -> None:
-        if self._uncommitted:
-            self.stream_state.update(self._uncommitted)
-            self._uncommitted.clear()
-            self.state_manager.is_flushed = False
-
-    # Parents
-
-    def records_for_children(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the records of this stream, as far as its children need them, reading it first if need be.
-
-        Raises RestError where it could not be read.
-        """
-        if not self._is_read and not self.selected:
-            for page in self.pages():
-                self.keep_for_children(page.records)
-        if not self._is_read:
-            msg = f"its parent {self.name} could not be read"
-            raise RestError(msg)
-        return iter(self._parent_records or ())
-
-    def keep_for_children(self, records: Sequence[Any]) -> None:
-        """Keep what children need of some records, given as their bytes."""
-        if not self.children:
-            return
-        if self._parent_records is None:
-            wanted = [child.resource.parent.wanted for child in self.children if child.resource.parent]
-            self._parent_records = ParentRecords(frozenset().union(*wanted))
-        self._parent_records.add(records)
-
-    def child_done(self, child: ReadingStream, *, failed: bool) -> None:
-        """Commit what this stream knows once all its children have been read."""
-        self.children = [one for one in self.children if one is not child]
-        if failed:
-            self._uncommitted.clear()  # the next run reads the same parents for the child that failed
-        elif not self.children:
-            self._commit()
 
 
 def with_members(page: Page, members: bytes) -> Page:

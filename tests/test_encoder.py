@@ -1,4 +1,4 @@
-"""The record encoder by itself: fields that are added, cursors below the top, selection, timestamps."""
+"""The record encoder by itself: cursors below the top, selection, timestamps."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def an_encoder(
     return encoder, warnings
 
 
-def through(encoder: RecordEncoder, *records: str, extra: bytes = b"") -> list[str]:
+def through(encoder: RecordEncoder, *records: str) -> list[str]:
     """Return records as they are encoded without being decoded."""
     chunk = [Raw(record.encode()) for record in records]
     assert encoder.check(chunk) is not None
-    encoded = [bytes(record).decode() for record in encoder.encode(chunk, extra)]
+    encoded = [bytes(record).decode() for record in encoder.encode(chunk)]
     for record, raw in zip(encoded, chunk, strict=True):
         exactly = json.loads(record, parse_float=Decimal)
-        assert encoder.decode(raw, extra) == exactly, "what is decoded says the same"
+        assert encoder.decode(raw) == exactly, "what is decoded says the same"
     return encoded
 
 
@@ -107,44 +107,6 @@ def test_map_types_are_checked() -> None:
     assert through(encoder, record) == [record]
     assert encoder.check([Raw(b'{"id":1,"prices":{"EUR":"1.50"}}')]) is None
     assert encoder.decode(Raw(b'{"id":1,"prices":{"EUR":"1.50"}}'))["prices"] == {"EUR": Decimal("1.50")}
-
-
-# Fields that are added
-
-ADDED = {"id": {"type": "integer"}, "_users_id": {"type": "integer"}, "_users_name": TEXT}
-
-
-@pytest.mark.parametrize("record", ['{"id":1}', '{ "id" : 1 }'])
-def test_fields_are_added_to_each_record(record: str) -> None:
-    encoder, _ = an_encoder(ADDED, added=("_users_id", "_users_name"))
-    expected = {"id": 1, "_users_id": 5, "_users_name": "x"}
-    (encoded,) = through(encoder, record, extra=b'"_users_id":5,"_users_name":"x"')
-    assert json.loads(encoded) == expected
-
-
-def test_fields_are_added_to_a_record_of_none() -> None:
-    encoder, _ = an_encoder(ADDED, keys=["_users_id"], added=("_users_id", "id"))
-    assert through(encoder, "{}", "{  }", extra=b'"id":1,"_users_id":5') == ['{"id":1,"_users_id":5}'] * 2
-
-
-def test_added_fields_fit_the_schema_and_the_selection() -> None:
-    encoder, warnings = an_encoder(ADDED, {("_users_id",)}, added=("_users_id", "_users_name"))
-    assert through(encoder, '{"id":1}', extra=b'"_users_id":5,"_users_name":7') == ['{"id":1,"_users_name":"7"}']
-    assert len(warnings) == 1
-
-
-def test_added_fields_win_over_those_of_a_record() -> None:
-    encoder, _ = an_encoder(ADDED, added=("_users_id", "_users_name"))
-    record = Raw(b'{"id":1,"_users_id":4}')
-    assert encoder.check([record]) is None, "a name would stand twice in it"
-    assert encoder.decode(record, b'"_users_id":5') == {"id": 1, "_users_id": 5}
-
-
-def test_a_key_that_is_added_does_not_tell_records_of_a_page_apart() -> None:
-    encoder, _ = an_encoder(ADDED, keys=["_users_id", "id"], added=("_users_id",))
-    assert encoder.key_of(Raw(b'{"id":1,"_users_name":"x"}')) == (b"1",)
-    with pytest.raises(RecordError, match="_users_id"):
-        encoder.decode(Raw(b'{"id":1}'))
 
 
 # Cursors

@@ -66,6 +66,7 @@ OVERRIDDEN: dict[type, set[str]] = {
         "TYPE_CONFORMANCE_LEVEL",
         "_sync_batches",
         "_sync_records",
+        "_write_schema_message",
         "emit_activate_version_messages",
         "get_replication_key_signpost",
     },

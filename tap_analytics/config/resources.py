@@ -323,6 +323,9 @@ def _parameter_problems(resource: Resource, path: str, auth: Auth | None) -> Pro
     params = [name for name in names if name.endswith("_param")]
     setters += [(f"endpoint.paginator.{name}", getattr(paginator, name) or "") for name in params]
     setters += [(f"endpoint.params.{name}", name) for name in endpoint.params or {}]
+    limit = getattr(paginator, "limit", None)
+    if limit is not None and (endpoint.params or {}).get(getattr(paginator, "limit_param", "")) == limit:
+        setters = [(setter, name) for setter, name in setters if setter != "endpoint.paginator.limit_param"]
     known: dict[str, str] = {}
     for setter, name in setters:
         if name and known.setdefault(name, setter) != setter:

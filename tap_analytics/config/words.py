@@ -46,7 +46,9 @@ def _params_problem(value: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _path_problem(value: str) -> str | None:
+def _path_problem(value: object) -> str | None:
+    if not isinstance(value, str):
+        return "expected text"
     if "#" in value or re.search(r"\s", value):
         return "expected a path such as /v1/resource, without blanks and #"
     return None
@@ -90,7 +92,7 @@ class Endpoint(Words):
     """What requests of a resource look like, and where their answers hold the records."""
 
     shorthand: ClassVar[str] = "path"
-    path: str | None = word("Path below base_url; may hold placeholders and a query.", check=_path_problem)
+    path: Any = word("Path below base_url; may be empty, and hold placeholders and a query.", check=_path_problem)
     method: Literal["GET", "POST", "get", "post"] = word("Method of the requests.", default="GET")
     params: dict[str, Any] | None = word("Query parameters; null leaves one out.", check=_params_problem)
     json: Any = word("JSON body of the requests.")

@@ -60,10 +60,16 @@ class PageQueue:
 
     def read(self, offset: int) -> Page:
         """Return the page at an offset, asked for before or now."""
+        page = self.peek(offset)
+        self._asked.popleft()
+        return page
+
+    def peek(self, offset: int) -> Page:
+        """Return the page at an offset, and keep it as not read."""
         if not self._asked or self._asked[0][0] != offset:
             self.close()
             self._asked.append((offset, self._ask(offset)))
-        return self._asked.popleft()[1].result()
+        return self._asked[0][1].result()
 
     def look_ahead(self, offset: int, step: int, count: int) -> None:
         """Ask for the pages at an offset and beyond, unless they have been asked for."""
@@ -116,7 +122,8 @@ class OffsetWalk:
         try:
             for _ in range(LOOKS if self._keyed else 1):  # without a key, every look would double the rows
                 self._came_in = None
-                yield from self._judged(self._limited(self._pages()))
+                pages = limited(self._pages(), self._paginator)
+                yield from judged(pages, self._paginator, warn=self._warn)
                 if self._came_in is None:
                     return
             self._warn(
@@ -125,29 +132,6 @@ class OffsetWalk:
             )
         finally:
             self.close()
-
-    def _limited(self, pages: Iterator[Page]) -> Iterator[Page]:
-        """Yield pages up to the maximum offset, which is exclusive."""
-        maximum = getattr(self._paginator, "maximum_offset", None)
-        room = None if maximum is None else max(maximum - self._paginator.offset, 0)
-        for page in pages:
-            yield page if room is None else replace(page, records=page.records[:room])
-            if room is not None and (room := room - len(page.records)) <= 0:
-                return
-
-    def _judged(self, pages: Iterator[Page]) -> Iterator[Page]:
-        """Yield pages; warn where the answers announce more records than they hold."""
-        read, announced, page = 0, "", None
-        is_limited = getattr(self._paginator, "maximum_offset", None) is not None
-        for page in pages:
-            read += len(page.records)
-            yield page
-            total = page.evidence.total or 0
-            announced = f"{total:,} records" if total > read else ""
-            if isinstance(self._paginator, SinglePage):
-                announced = announced or page.evidence.next
-        if page is not None and announced and not is_limited:
-            self._warn(f"{page.label}: the API announces {announced}; {read:,} were read. Check the paginator.")
 
     def _pages(self) -> Iterator[Page]:
         offset = self._paginator.offset
@@ -169,21 +153,14 @@ class OffsetWalk:
             if new.records:
                 yield new
             pace = size
-            try:
-                page = self._queue.read(offset)
-            except StatusError as error:
-                if error.status not in PAST_THE_END or first is None:
-                    raise
+            if first is not None and self._is_refused(offset):
                 yield from self._after_refusal(first)
                 return
-            joined = self._joined(page)
-            if joined is None and not self._brings_new(page):
+            page = self._queue.read(offset)
+            if self._joined(page) is None and not self._brings_new(page):
                 page = self._queue.read(offset)  # a stale or an empty answer is often gone by then
-                joined = self._joined(page)
-            ending = None
-            if first is not None:
-                ending = self._ending(offset, page, first, joins=joined is not None, full=full)
-            if ending is not None:
+            joined = self._joined(page)
+            if first and (ending := self._ending(offset, page, first, joins=joined is not None)) is not None:
                 yield from ending
                 return
             if joined is not None:
@@ -196,12 +173,22 @@ class OffsetWalk:
                 new = self._unknown(page)
             first = None  # pages are large, and this one is done with
 
-    def _ending(self, offset: int, page: Page, first: Page, *, joins: bool, full: bool) -> Iterator[Page] | None:
+    def _is_refused(self, offset: int) -> bool:
+        """Tell whether the server refuses an offset, or has no page there."""
+        try:
+            self._queue.peek(offset)
+        except StatusError as error:
+            if error.status not in PAST_THE_END:
+                raise
+            return True
+        return False
+
+    def _ending(self, offset: int, page: Page, first: Page, *, joins: bool) -> Iterator[Page] | None:
         """Return how the walk ends where the second page is the first again; None where it goes on as it should."""
         if not joins and page.records == first.records and self._rounds(offset, first):
             return whole_steps(self._queue, self._paginator, first, warn=self._warn)
         if self._is_first_again(page, first, joins=joins):
-            self._judge_repetition(page, full=full)
+            judge_repetition(page, self._paginator, warn=self._warn)
             return iter(())
         return None
 
@@ -246,7 +233,7 @@ class OffsetWalk:
         self._ahead = 1
         self._trouble += 1
         if self._trouble > LONGEST_TROUBLE:
-            raise PagingError(self._sight(page))
+            raise PagingError(misfit(page))
         if self._brings_new(page):
             self._trouble = 0 if self._keyed else self._trouble
             self._came_in = page.label
@@ -265,12 +252,12 @@ class OffsetWalk:
         page = self._queue.read(start)
         self._restarts += 1
         if self._restarts > LONGEST_TROUBLE:
-            raise PagingError(self._sight(page))
+            raise PagingError(misfit(page))
         for _ in range(LONGEST_TROUBLE):
             before, page = page, self._queue.read(start)
             if page.records and before.records and self._key_of(page.records[0]) == self._key_of(before.records[0]):
                 return page
-        raise PagingError(self._sight(page))
+        raise PagingError(misfit(page))
 
     def _begins_known(self, page: Page) -> bool:
         return bool(page.records) and self._key_of(page.records[0]) in self._known_keys()
@@ -289,24 +276,58 @@ class OffsetWalk:
     def _known_keys(self) -> set[Hashable]:
         return {self._key_of(record) for record in self._before.records}
 
-    def _judge_repetition(self, page: Page, *, full: bool) -> None:
-        """Warn that the server does not page, or raise where that may hide records."""
-        told = f"{page.label} was answered with the first page again"
-        if full:
-            msg = f"{told}, and that page is full: the server ignores the offset. "
-            msg += "Check the paginator, or declare single_page if this is everything."
-            raise PagingError(msg)
-        self._warn(
-            f"{told}. The server does not seem to page; its {len(page.records)} records, "
-            "fewer than the limit, are taken as all there are.",
-        )
 
-    def _sight(self, page: Page) -> str:
-        return (
-            f"{page.label} was answered with {len(page.records)} records that do not continue the page "
-            f"before, {LONGEST_TROUBLE} times in a row: the server limits or ignores the offset, or rows "
-            "move too fast. Nothing can be read past this point without missing records."
-        )
+def judge_repetition(page: Page, paginator: Offset | SinglePage, *, warn: Callable[[str], None]) -> None:
+    """Judge a server that answers with the first page again, whatever the offset.
+
+    Raises PagingError where that may hide records: a paginator is declared and ignored, or the page is full.
+    """
+    size = len(page.records)
+    if page.evidence.total == size:
+        return
+    repeated = f"{page.label} was answered with the first page again"
+    if isinstance(paginator, Offset) or size >= paginator.limit:
+        msg = f"{repeated}: the server ignores the offset. "
+        msg += "Check the paginator, or declare single_page if this is everything."
+        raise PagingError(msg)
+    warn(f"{repeated}. The server does not seem to page; its {size} records are taken as all there are.")
+
+
+def limited(pages: Iterator[Page], paginator: Offset | SinglePage) -> Iterator[Page]:
+    """Yield pages up to the maximum offset, which is exclusive, if there is one."""
+    if isinstance(paginator, SinglePage) or paginator.maximum_offset is None:
+        yield from pages
+        return
+    room = max(paginator.maximum_offset - paginator.offset, 0)
+    for page in pages:
+        yield replace(page, records=page.records[:room])
+        room -= len(page.records)
+        if room <= 0:
+            return
+
+
+def judged(pages: Iterator[Page], paginator: Offset | SinglePage, *, warn: Callable[[str], None]) -> Iterator[Page]:
+    """Yield pages; warn where the answers announce more than they hold."""
+    read, announced, page = 0, "", None
+    for page in pages:
+        read += len(page.records)
+        yield page
+        total = page.evidence.total or 0
+        announced = f"{total:,} records" if total > read else ""
+        if isinstance(paginator, SinglePage):
+            announced = announced or page.evidence.next
+    is_limited = isinstance(paginator, Offset) and paginator.maximum_offset is not None
+    if page is not None and announced and not is_limited:
+        warn(f"{page.label}: the API announces {announced}; {read:,} were read. Check the paginator.")
+
+
+def misfit(page: Page) -> str:
+    """Return why nothing can be read past a page."""
+    return (
+        f"{page.label} was answered with {len(page.records)} records that do not continue the page "
+        f"before, {LONGEST_TROUBLE} times in a row: the server limits or ignores the offset, or rows "
+        "move too fast. Nothing can be read past this point without missing records."
+    )
 
 
 def whole_steps(

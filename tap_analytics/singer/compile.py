@@ -193,21 +193,17 @@ class Check:
         self.closed: set[Path] = set()
         """The paths of objects that a record must not have unknown properties in."""
 
-    def decoder(
-        self, schema: Definition, *, keys: Iterable[str], elsewhere: Iterable[str] = ()
-    ) -> msgspec.json.Decoder[Any]:
+    def decoder(self, schema: Definition, *, keys: Iterable[str]) -> msgspec.json.Decoder[Any]:
         """Return the decoder of records whose keys are there and not null.
 
-        The values of some properties come from elsewhere: a record must not have them.
         Raises UncompilableError where only a validator can judge a record.
         """
         if extra := (schema.keys() & VALIDATING) - _STRUCTURE:
             msg = f"the schema has the keyword {', '.join(sorted(extra))}"
             raise UncompilableError(msg)
-        properties = {name: inner for name, inner in schema["properties"].items() if name not in set(elsewhere)}
-        required = {*schema.get("required", ()), *keys} & properties.keys()
+        required = {*schema.get("required", ()), *keys} & schema["properties"].keys()
         try:
-            row = self._struct({**schema, "properties": properties, "required": required}, (), (), keys=set(keys))
+            row = self._struct({**schema, "required": required}, (), (), keys=set(keys))
             return msgspec.json.Decoder(row)
         except (TypeError, ValueError, OverflowError) as error:
             msg = f"msgspec does not know such a type: {error}"

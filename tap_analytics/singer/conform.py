@@ -102,7 +102,7 @@ class Conformer:
         """
         properties = self._schema["properties"]
         self.report_unknown(((), name) for name in record if name not in properties)
-        conformed = self.conform_fields({name: value for name, value in record.items() if name in properties})
+        conformed = self._conform_fields({name: value for name, value in record.items() if name in properties})
         if (missing := self._add_required(conformed, self._schema, ())) is not None:
             msg = f"has no valid {missing}, which its schema requires"
             raise ConformError(msg)
@@ -111,11 +111,7 @@ class Conformer:
             raise ConformError(msg)
         return conformed
 
-    def conform_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the selected fields among some of the schema's, each with a valid value.
-
-        Raises FrozenError and DiscardedError as `conform` does.
-        """
+    def _conform_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
         conformed = {}
         for name, value in record.items():
             quick = type(value) in self._quick.get(name, ())

@@ -29,14 +29,13 @@ Reading = tuple[Sequence[Any], bool]
 class FastPath:
     """The decoders of one schema: one finds whatever does not fit it, the other keeps what may leave."""
 
-    def __init__(  # noqa: PLR0913 - what the decoders depend on
+    def __init__(
         self,
         schema: Definition,
         rules: Rules,
         *,
         keys: Sequence[str],
         cursor: Path | None,
-        added: Iterable[str],
         report_local_time: Callable[[], None],
     ) -> None:
         self._report_local_time = report_local_time
@@ -49,7 +48,7 @@ class FastPath:
         """Decodes what may leave of a record, ready to be encoded; None where all of it may."""
         check = Check(rules, cursor=cursor)
         try:
-            self._check = check.decoder(schema, keys=keys, elsewhere=added)
+            self._check = check.decoder(schema, keys=keys)
             kept = Projection(rules).kept({"type": "object", **schema}, ())
         except UncompilableError as error:
             self.slow_reason = str(error)

@@ -109,17 +109,15 @@ class RecordEncoder:
         keys: Sequence[str],
         cursor: str | Path | None,
         warn: Callable[[str], None],
-        added: Sequence[str] = (),
         contract: SchemaContract = DEFAULT,
         flattened_levels: int = 0,
     ) -> None:
-        """Take the schema, the fields that `extra` adds, and how many levels of objects are flattened later."""
+        """Take the schema, and how many levels of objects are flattened later."""
         self.schema = schema
         self._selected = selected
         self._warn = warn
         self._keys = tuple(keys)
         self._cursor = (cursor,) if isinstance(cursor, str) else cursor
-        self._added = frozenset(added)
         self._is_strict = contract.columns != "discard_value" or contract.data_type == "evolve"
         self._learns_unknown = contract.columns in {"evolve", "discard_value"}
         self._evolution = Evolution(contract, selected=selected)
@@ -130,8 +128,7 @@ class RecordEncoder:
         )
         self._known_unknown: set[tuple[Path, str]] = set()
         self._rewrites_instants = False
-        self.key_of = KeyReader([key for key in keys if key not in self._added]).key_of
-        self._extra = (b"", b"")
+        self.key_of = KeyReader(keys).key_of
         self._compile()
 
     def _compile(self) -> None:
@@ -141,7 +138,6 @@ class RecordEncoder:
             rules,
             keys=self._keys,
             cursor=self._cursor,
-            added=self._added,
             report_local_time=self._conformer.report_local_time,
         )
 
@@ -151,7 +147,7 @@ class RecordEncoder:
         return self._fast.slow_reason
 
     def process(
-        self, chunk: Sequence[Raw], extra: bytes = b"", wanted: Wanted | None = None
+        self, chunk: Sequence[Raw], wanted: Wanted | None = None
     ) -> Iterator[SchemaChange | Sequence[Raw | bytes]]:
         """Yield some records encoded, valid under the schema, and the schema before them where it changes.
 
@@ -164,19 +160,19 @@ class RecordEncoder:
             yield from self._evolve(chunk)
             cursors = self.check(chunk)
         if cursors is None:
-            for values in self._decode_all(chunk, extra, wanted):
+            for values in self._decode_all(chunk, wanted):
                 yield (_encoder.encode(values),)
             return
         kept = wanted(cursors, chunk) if wanted is not None and cursors else None
-        yield self.encode(chunk if kept is None else list(compress(chunk, kept)), extra)
+        yield self.encode(chunk if kept is None else list(compress(chunk, kept)))
 
     def process_decoded(
-        self, chunk: Sequence[Raw], extra: bytes = b"", wanted: Wanted | None = None
+        self, chunk: Sequence[Raw], wanted: Wanted | None = None
     ) -> Iterator[SchemaChange | dict[str, Any]]:
         """Yield what `process` yields, with records as Python values that have lost no digit."""
         if self._evolution.is_possible and self._read(chunk) is None:
             yield from self._evolve(chunk)
-        yield from self._decode_all(chunk, extra, wanted)
+        yield from self._decode_all(chunk, wanted)
 
     def _evolve(self, chunk: Sequence[Raw]) -> Iterator[SchemaChange]:
         """Widen the schema so that records fit it, where its contract allows that."""
@@ -203,10 +199,10 @@ class RecordEncoder:
         """Whether the type of a key is still unknown, so that no SCHEMA message can be written."""
         return any(is_open(self.schema["properties"].get(key)) for key in self._keys)
 
-    def _decode_all(self, chunk: Sequence[Raw], extra: bytes, wanted: Wanted | None) -> Iterator[dict[str, Any]]:
+    def _decode_all(self, chunk: Sequence[Raw], wanted: Wanted | None) -> Iterator[dict[str, Any]]:
         for index, record in enumerate(chunk):
             try:
-                values = self.decode(record, extra)
+                values = self.decode(record)
             except DiscardedError as error:
                 self._report_discarded(error)
                 continue
@@ -258,36 +254,19 @@ class RecordEncoder:
         """Tell whether unknown properties of the object at a path leave with it."""
         return allows_unknown(definition_at(self.schema, path), path)
 
-    def encode(self, chunk: Sequence[Raw], extra: bytes = b"") -> Sequence[Raw | bytes]:
-        """Return the selected fields of records that have been checked, encoded.
+    def encode(self, chunk: Sequence[Raw]) -> Sequence[Raw | bytes]:
+        """Return the selected fields of records that have been checked, encoded."""
+        if self._fast.project is None:
+            return chunk
+        return list(map(_encoder.encode, map(self._fast.project, chunk)))
 
-        `extra` is the members of a JSON object, without its braces, that are added to each record.
-        """
-        records: Sequence[Raw | bytes] = chunk
-        if self._fast.project is not None:
-            records = list(map(_encoder.encode, map(self._fast.project, chunk)))
-        if extra:
-            members = self._conformed(extra)
-            records = [_with_members(bytes(record), members) for record in records]
-        return records
-
-    def _conformed(self, extra: bytes) -> bytes:
-        """Return the selected ones of some members, valid under the schema; each page brings its own."""
-        if self._extra[0] != extra:
-            fields = decode_exactly(b"{%b}" % extra)
-            known = {name: value for name, value in fields.items() if name in self.schema["properties"]}
-            self._extra = extra, _encoder.encode(self._conformer.conform_fields(known))[1:-1]
-        return self._extra[1]
-
-    def decode(self, record: Raw, extra: bytes = b"") -> dict[str, Any]:
-        """Return the selected fields of a record, and of `extra`, as Python values that have lost no digit.
+    def decode(self, record: Raw) -> dict[str, Any]:
+        """Return the selected fields of a record as Python values that have lost no digit.
 
         Raises RecordError where it is no object, has no key, or has no form that fits the schema,
         and DiscardedError where the schema contract drops it.
         """
         values = decode_exactly(record)
-        if extra:
-            values |= decode_exactly(b"{%b}" % extra)
         for key in self._keys:
             if values.get(key) is None or isinstance(values[key], (dict, list)):
                 msg = f"has no {key}, which is its key"
@@ -296,12 +275,6 @@ class RecordEncoder:
             return self._conformer.conform(values)
         except (ConformError, FrozenError) as error:
             raise RecordError(str(error)) from None
-
-
-def _with_members(record: bytes, members: bytes) -> bytes:
-    """Return an encoded object with further members at its end, where they count if a name stands twice."""
-    start = record[:-1].rstrip()
-    return b"%b%b%b}" % (start, b"" if start == b"{" or not members else b",", members)
 
 
 class Envelope:
