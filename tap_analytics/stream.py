@@ -58,9 +58,7 @@ class RestStream(WritingStream):
         records = list(self.sample())
         if not records:
             self.inform("there is no record to infer a schema from; it has the key and the declared columns only.")
-        # Of a key that was never seen, text is what every value can be.
-        unseen = {} if records else {key: {"type": ["string"]} for key in self.resource.keys}
-        columns = {**unseen, **self.resource.column_schemas}
+        columns = self.resource.column_schemas
         schema: dict[str, Any] = {"type": "object", "properties": dict(columns)}
         if records or columns or self.resource.keys:
             schema = infer(records, keys=self.resource.keys, columns=columns, evolves=evolves)

@@ -249,14 +249,11 @@ class RecordEncoder:
         new = {(path, name) for path, name in pairs if path in self._fast.closed} - self._known_unknown
         if not new or len(self._known_unknown) + len(new) > MOST_UNKNOWN or not all(can_be_a_field(n) for _, n in new):
             return False
-        self._conformer.report_unknown((path, name) for path, name in new if not self._leaves(path))
+        lost = {(path, name) for path, name in new if not allows_unknown(definition_at(self.schema, path), path)}
+        self._conformer.report_unknown(lost)
         self._known_unknown |= new
         self._compile()
         return True
-
-    def _leaves(self, path: Path) -> bool:
-        """Tell whether unknown properties of the object at a path leave with it."""
-        return allows_unknown(definition_at(self.schema, path), path)
 
     def encode(self, chunk: Sequence[Raw], extra: bytes = b"") -> Sequence[Raw | bytes]:
         """Return the selected fields of records that have been checked, encoded.
