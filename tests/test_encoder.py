@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import Raw
 
-from tap_analytics.singer.records import RecordEncoder, RecordError
+from tap_analytics.singer.records import RecordEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -245,9 +245,8 @@ def test_a_server_that_has_nothing_beyond_some_offset_but_a_shorter_list_is_refu
 
 def test_a_server_that_ignores_the_offset_is_found_out_though_its_page_ends_as_it_begins() -> None:
     server = Server([1, 2, 1], 10, ignores_offset=True)
-    found, (warning,) = walk(server)
-    assert found == [1, 2, 1]
-    assert "does not seem to page" in warning
+    with pytest.raises(PagingError, match="declare single_page"):
+        walk(server)
 
 
 def test_a_page_that_insertions_made_like_the_first_is_not_taken_for_it() -> None:
@@ -275,10 +274,16 @@ def test_one_wrong_answer_costs_little_and_no_row(number: int, kind: str, *, laz
     assert server.requests <= 8
 
 
-def test_a_server_that_does_not_page_is_read_with_a_warning() -> None:
+def test_a_server_that_ignores_a_declared_paginator_is_refused_however_little_it_has() -> None:
     server = Server(list(range(9)), 10, ignores_offset=True, ignores_limit=True)
-    found, (warning,) = walk(server)
-    assert found == list(range(9))
+    with pytest.raises(PagingError, match="declare single_page"):
+        walk(server)
+
+
+def test_a_single_page_of_a_server_that_does_not_page_is_read_with_a_warning() -> None:
+    server = Server(list(range(100)), 1000, ignores_offset=True, ignores_limit=True)
+    found, (warning,) = walk(server, paginator=SinglePage(limit=1000))
+    assert found == list(range(100))
     assert "does not seem to page" in warning
 
 

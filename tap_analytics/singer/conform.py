@@ -111,11 +111,15 @@ class Conformer:
             raise ConformError(msg)
         return conformed
 
-    def _conform_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        conformed = {}
+    def conform_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the selected fields among some of the schema's, each with a valid value.
+
+        Raises FrozenError and DiscardedError as `conform` does.
+        """
+        conformed, properties = {}, self._schema["properties"]
         for name, value in record.items():
-            quick = type(value) in self._quick.get(name, ())
-            kept = value if quick else self._fit(value, self._schema["properties"][name], (name,))
+            is_quick = type(value) in self._quick.get(name, ())
+            kept = value if is_quick else self._fit(value, properties[name], (name,))
             if kept is not _OMIT:
                 conformed[name] = kept
         return conformed
@@ -224,13 +228,12 @@ class Conformer:
         if self._contract.data_type in {"freeze", "discard_row"}:
             self._refuse(value, definition, path)
         nullable = Draft7Validator(dict(definition)).is_valid(None)
-        in_list = not nullable and path[-1] == ITEMS
-        self._report(value, definition, path, "left out of the list" if in_list else "left empty")
+        outcome: Outcome = "left out of the list" if not nullable and path[-1] == ITEMS else "left empty"
+        self._report(value, definition, path, outcome)
         return None if nullable else _OMIT
 
     def _refuse(self, value: object, definition: Definition, path: Path) -> NoReturn:
-        came = _NAMES.get(type(value), "something else")
-        msg = f"has {came} in {_printable(dotted(path))}{_declared(definition)}"
+        msg = f"has {_name_of(value)} in {_printable(dotted(path))}{_declared(definition)}"
         if self._contract.data_type == "freeze":
             msg = f"{msg}; schema_contract freezes the data types"
             raise FrozenError(msg)
@@ -238,12 +241,10 @@ class Conformer:
         raise DiscardedError(msg)
 
     def _report(self, value: object, definition: Definition, path: Path, outcome: Outcome) -> None:
-        if (path, outcome) in self._warned:
-            return
-        self._warned.add((path, outcome))
-        came = _NAMES.get(type(value), "something else")
-        where = f"in {_printable(dotted(path))}{_declared(definition)}"
-        self._warn(f"The API sends {came} {where}; {_OUTCOMES[outcome]}. This warning is not repeated.")
+        if (path, outcome) not in self._warned:
+            self._warned.add((path, outcome))
+            where = f"in {_printable(dotted(path))}{_declared(definition)}"
+            self._warn(f"The API sends {_name_of(value)} {where}; {_OUTCOMES[outcome]}. This warning is not repeated.")
 
     def _is_valid(self, value: object, definition: Definition, path: Path) -> bool:
         if path not in self._validators:
@@ -305,6 +306,10 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
     return value
+
+
+def _name_of(value: object) -> str:
+    return _NAMES.get(type(value), "something else")
 
 
 def _declared(definition: Definition) -> str:
