@@ -111,7 +111,7 @@ class Conformer:
             raise ConformError(msg)
         return conformed
 
-    def conform_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
+    def _conform_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Return the selected fields among some of the schema's, each with a valid value.
 
         Raises FrozenError and DiscardedError as `conform` does.
