@@ -343,11 +343,11 @@ def _read(file: IO[str] | None, option: str) -> dict[str, Any] | None:
     if file is None:
         return None
     try:
-        found = json.load(file)
+        content = json.load(file)
     except ValueError as error:
         msg = f"{option}: {file.name} is no JSON: {error}"
         raise click.ClickException(msg) from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         msg = f"{option}: {file.name} holds no JSON object."
         raise click.ClickException(msg)
-    return found
+    return content

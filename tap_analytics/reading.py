@@ -87,6 +87,7 @@ class ReadingStream(FamilyStream):
             key_of=self.encoder.key_of if is_keyed and self.primary_keys else None,
             max_in_flight=max_in_flight or self.client.max_in_flight,
             warn=self.warn,
+            inform=self.inform_once,
         )
 
     # The plan
@@ -168,7 +169,7 @@ class ReadingStream(FamilyStream):
         following = streams[streams.index(self) + 1 :] if self in streams else []
         for stream in following[: self.client.max_in_flight - 1]:
             if isinstance(stream, ReadingStream) and stream.parent is None:
-                with suppress(Exception):  # whatever is wrong with it is said in its own turn
+                with suppress(Exception):  # whatever is wrong with it is reported in its own turn
                     stream.begin()
 
     def pages(self) -> Iterator[Page]:

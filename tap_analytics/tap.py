@@ -199,9 +199,15 @@ class TapAnalytics(RestTap):
         for note in [*settings.prepare(config), *settings.unknown(config, self.config_jsonschema)]:
             self.logger.warning(note)
         shipped = {name: stream.resource for name, stream in SHIPPED.items()}
-        yield from settings.check(config, self.config_jsonschema, shipped, complete=complete)
+        mistakes = list(settings.check(config, self.config_jsonschema, shipped, complete=complete))
+        yield from mistakes
         for note in resources.notes(config):
             self.logger.info(note)
+        if not mistakes:
+            for warning in resources.warnings(config, shipped):
+                self.logger.warning(warning)
+            if maps := resources.with_aliases(config, shipped):
+                config["stream_maps"] = maps
 
     def discover_streams(self) -> list[RestStream]:
         """Return the streams that the settings ask for; they share one client."""

@@ -27,8 +27,15 @@ def example(name: str) -> Words:
 
 
 DEFAULTS: Words = example("analytics")["resource_defaults"]
-RESTATED: list[Words] = example("analytics")["resources"]
-PATHS = {entry["name"]: entry["endpoint"]["path"].removeprefix("/v1/") for entry in RESTATED}
+DOCUMENTED: list[Words] = example("analytics")["resources"]
+RESTATED: list[Words] = [{**entry, "extends": True} for entry in DOCUMENTED]
+PATHS = {entry["name"]: entry["endpoint"]["path"].removeprefix("/v1/") for entry in DOCUMENTED}
+
+
+def at(sandbox: Sandbox, config: Words) -> Words:
+    """Return a configuration of dlt's form that reaches the sandbox; the secret comes from its setting."""
+    client = config["client"] | {"base_url": sandbox.url}
+    return {**config, "client": client, "api_key": sandbox.api_key, "backoff_factor": 0}
 
 
 def resource(name: str = "things", *, limit: int = 10, **words: object) -> Words:
@@ -70,7 +77,7 @@ def keys(records: list[Words]) -> list[Any]:
 
 
 def test_the_fourteen_restated_give_the_messages_of_the_shipped_ones(sandbox: Sandbox, config: Words) -> None:
-    shipped = run_tap(config | {"resources": list(PATHS)})
+    shipped = run_tap(config)
     asked = [(request.path, request.params) for request in sandbox.requests]
     sandbox.requests.clear()
     restated = run_tap(config | {"resource_defaults": DEFAULTS, "resources": RESTATED})
@@ -82,22 +89,31 @@ def test_the_fourteen_restated_give_the_messages_of_the_shipped_ones(sandbox: Sa
 
 
 def test_the_fourteen_restated_have_the_catalog_of_the_shipped_ones(config: Words) -> None:
-    shipped = run_tap(config | {"resources": list(PATHS)}, args=["--discover"])
+    shipped = run_tap(config, args=["--discover"])
     restated = run_tap(config | {"resource_defaults": DEFAULTS, "resources": RESTATED}, args=["--discover"])
     assert json.loads(restated.stdout) == json.loads(shipped.stdout)
 
 
 def test_a_restated_stream_goes_on_from_the_state_of_the_shipped_one(sandbox: Sandbox, config: Words) -> None:
-    config |= {"resources": list(PATHS)}
     state = run_tap(config).state
     sandbox.advance(days=1)
     restated = run_tap(config | {"resource_defaults": DEFAULTS, "resources": RESTATED}, state=state)
     assert untimed(restated) == untimed(run_tap(config, state=state))
 
 
-def test_the_generic_resource_with_the_key_in_the_query() -> None:
+def test_the_first_document_of_the_specification_runs_unchanged(sandbox: Sandbox) -> None:
+    run = run_tap(at(sandbox, example("analytics")))
+    assert run.returncode == 0, run.stderr
+    assert not run.problems
+    assert run.records.keys() == PATHS.keys()
+    for name, path in PATHS.items():
+        assert exact(run.records[name]) == exact(sandbox.world.records(path.rpartition("/")[2])), name
+        assert run.schemas[name]["key_properties"] == ["id"]
+
+
+def test_the_second_document_of_the_specification_runs_unchanged() -> None:
     with Sandbox(auth_location="query", resources=250) as sandbox:
-        run = run_tap(example("generic") | settings(sandbox))
+        run = run_tap(at(sandbox, example("generic")))
         assert run.returncode == 0, run.stderr
         assert not run.problems
         assert exact(run.records["resource_name"]) == exact(sandbox.world.records("resource"))
@@ -131,7 +147,7 @@ def test_a_status_that_its_error_handler_does_not_list_is_not_tried_again(sandbo
 
 
 def test_exactly_the_listed_ones_in_whatever_form(sandbox: Sandbox, config: Words) -> None:
-    named = {"name": "task_groups"}
+    named = {"name": "task_groups", "endpoint": "/v1/master/taskgroups"}
     other = resource("people", path="/v1/master/workers", paginator="single_page")
     run = run_tap(config | {"resources": [shipped("workers"), named, other, resource()]})
     assert run.returncode == 0, run.stderr
@@ -224,12 +240,21 @@ def test_the_data_selector_names_the_node_with_the_records(
     assert keys(run.records["things"]) in (["1", "2"], ["1"])
 
 
-def test_a_missing_paginator_is_said(config: Words) -> None:
+def test_the_pagination_that_is_detected_is_said(config: Words) -> None:
     declared = resource()
     del declared["endpoint"]["paginator"]
     run = run_tap(config | {"resources": [declared]})
     assert run.returncode == 0
-    assert run.said("WARNING", "things", "no paginator")
+    assert run.said("INFO", "things", "no paginator is declared", "single_page")
+
+
+def test_a_text_with_the_name_of_a_shipped_stream_is_a_resource_of_its_own(sandbox: Sandbox, config: Words) -> None:
+    run = run_tap(config | {"resources": ["v1/master/users"]})
+    assert run.returncode == 0, run.stderr
+    assert exact(run.records["v1/master/users"]) == exact(sandbox.world.records("users"))
+    run = run_tap(config | {"resources": ["users"]})
+    assert run.returncode == 1
+    assert sandbox.requests[-1].path == "/users"
 
 
 def test_the_names_of_the_paging_parameters(sandbox: Sandbox, config: Words) -> None:
@@ -308,9 +333,9 @@ def test_parameters_merge_one_by_one_and_other_words_whole(sandbox: Sandbox, con
     assert run.schemas["things"]["key_properties"] == ["id"]
     first = sandbox.requests[0].params
     # The sandbox's log keeps one value of each name.
-    assert first.pop("flags") in {"true", "x"}
+    assert first.pop("flags") in {"True", "x"}
     # The paginator is its own from end to end: the name of the offset is not taken over.
-    assert first == {"a": "1", "b": "own", "c": "false", "offset": "0", "limit": "9"}
+    assert first == {"a": "1", "b": "own", "c": "False", "offset": "0", "limit": "9"}
 
 
 def test_null_takes_back_what_the_defaults_say(config: Words) -> None:
@@ -342,7 +367,7 @@ def test_resources_from_the_environment(sandbox: Sandbox) -> None:
         f"{PREFIX}API_KEY": sandbox.api_key,
         f"{PREFIX}BACKOFF_FACTOR": "0",
         f"{PREFIX}RESOURCE_DEFAULTS": json.dumps(DEFAULTS),
-        f"{PREFIX}RESOURCES": json.dumps(["workers", {"name": "things", "endpoint": resource()["endpoint"]}]),
+        f"{PREFIX}RESOURCES": json.dumps([shipped("workers"), {"name": "things", "endpoint": resource()["endpoint"]}]),
     }
     run = run_tap(None, env=env, args=["--config=ENV"])
     assert run.returncode == 0, run.stderr

@@ -296,6 +296,10 @@ def _placeholder_problems(resource: Resource, path: str) -> Problems:
                 yield f"{path}.endpoint: {{{name}}} stands for nothing; declare endpoint.incremental"
             elif rest not in PLACEHOLDERS:
                 yield f"{path}.endpoint: {{{name}}} is unknown; {suggestion(rest, PLACEHOLDERS)}"
+            elif (
+                endpoint.incremental.initial_value is None and rest != "end_value" and not _is_optional(endpoint, name)
+            ):
+                yield f"{path}.endpoint.incremental.initial_value: is missing; the first run needs it for {{{name}}}"
         elif first != "resources" and name in placeholders.names(endpoint.path or ""):
             yield f"{path}.endpoint.path: {{{name}}} stands for nothing; state it in params, or as {{resources.….…}}"
     parents = {name.split(".")[1] for name in endpoint.placeholders if name.startswith("resources.")}
@@ -303,6 +307,15 @@ def _placeholder_problems(resource: Resource, path: str) -> Problems:
         yield f"{path}.endpoint: refers to several parents, {', '.join(sorted(parents))}; one is possible"
     if resource.include_from_parent and parent is None:
         yield f"{path}.include_from_parent: there is no parent; refer to one, as in {{resources.users.id}}"
+
+
+def _is_optional(endpoint: Endpoint, name: str) -> bool:
+    """Tell whether a request can do without a placeholder: it is all of a parameter, which is left out then."""
+    rest = [endpoint.path, endpoint.json, endpoint.data, endpoint.headers or {}]
+    values = (endpoint.params or {}).values()
+    return name not in placeholders.names(rest) and all(
+        value == f"{{{name}}}" for value in values if name in placeholders.names(value)
+    )
 
 
 def _parameter_problems(resource: Resource, path: str, auth: Auth | None) -> Problems:
@@ -450,6 +463,23 @@ def notes(config: Json) -> Iterator[str]:
             seen |= dict.fromkeys(ignored_words(WriteDisposition, entry.get("write_disposition")))
     for name in seen:
         yield f"{name}: steers dlt's loader; it has no effect here."
+
+
+def warnings(config: Json, shipped: Shipped) -> Iterator[str]:
+    """Yield a line for each resource of which something else becomes than its words say."""
+    for resource in resources(config, shipped):
+        if resource.disposition == "merge" and not resource.keys:
+            yield f"{resource.name}: has the write_disposition merge, but no primary_key; its records are appended."
+
+
+def with_aliases(config: Json, shipped: Shipped) -> dict[str, Any]:
+    """Return `stream_maps` in which the table_name of each resource is the alias of its stream."""
+    maps = dict(config.get("stream_maps") or {})
+    for resource in resources(config, shipped):
+        own = maps.get(resource.name, {})
+        if resource.table_name and isinstance(own, dict):
+            maps[resource.name] = {"__alias__": resource.table_name, **own}
+    return maps
 
 
 def path_of(base_url: str, path: str) -> str:

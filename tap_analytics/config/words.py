@@ -206,8 +206,16 @@ class Resource(Words):
     @property
     def keys(self) -> tuple[str, ...]:
         """The fields that tell records apart."""
-        stated = self.primary_key or self.merge_key or ()
+        columns = (name for name, column in self.named_columns.items() if column.get("primary_key") is True)
+        stated = self.primary_key or self.merge_key or tuple(columns)
         return (stated,) if isinstance(stated, str) else tuple(stated)
+
+    @property
+    def named_columns(self) -> dict[str, Mapping[str, Any]]:
+        """The hints of the columns that are declared, by their names."""
+        columns = self.columns or {}
+        named = columns if isinstance(columns, Mapping) else {str(one.get("name")): one for one in columns}
+        return {name: column for name, column in named.items() if isinstance(column, Mapping)}
 
     @property
     def disposition(self) -> Disposition:
@@ -256,12 +264,10 @@ class Resource(Words):
     @property
     def column_schemas(self) -> dict[str, Any]:
         """The JSON Schemas of the columns that are declared."""
-        columns = self.columns or {}
-        named = columns if isinstance(columns, Mapping) else {str(one.get("name")): one for one in columns}
         return {
             name: dict(COLUMN_TYPES[column["data_type"]])
-            for name, column in named.items()
-            if isinstance(column, Mapping) and "data_type" in column
+            for name, column in self.named_columns.items()
+            if "data_type" in column
         }
 
 

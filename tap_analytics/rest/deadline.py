@@ -167,7 +167,7 @@ class Adapter(HTTPAdapter):
     def close(self) -> None:
         """Close every connection now, not once nobody remembers an error that came over one."""
         for manager in (self.poolmanager, *self.proxy_manager.values()):
-            for key in manager.pools.keys():  # noqa: SIM118 - it is no dictionary
+            for key in manager.pools.keys():  # noqa: SIM118 - it is not a dictionary
                 if pool := manager.pools.get(key):
                     pool.close()
         super().close()

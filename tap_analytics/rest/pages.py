@@ -126,8 +126,8 @@ class PageReader:
                 raise UnreadableBodyError(msg) from None
             self._warn_of_halves()
             return self._read(whole, nodes, headers)
-        found = {node: selector.node(node, root, records) for node in nodes if node != WHOLE_ANSWER}
-        values = {node: matches[0] for node, matches in found.items() if matches}
+        matched = {node: selector.node(node, root, records) for node in nodes if node != WHOLE_ANSWER}
+        values = {node: matches[0] for node, matches in matched.items() if matches}
         if WHOLE_ANSWER in nodes:
             values[WHOLE_ANSWER] = _decoded(text)
         return Content(records, values, evidence_of(root, headers))

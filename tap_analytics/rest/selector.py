@@ -97,17 +97,17 @@ class Selector:
             return []
         if not self._rest:
             return node if isinstance(node, list) else [Raw(_encode(node))]
-        found = [Raw(_encode(node))]
+        values = [Raw(_encode(node))]
         for segment in self._rest:
-            found = [child for parent in found for child in _children(parent, segment)]
-        return _as_records(found)
+            values = [child for parent in values for child in _children(parent, segment)]
+        return _as_records(values)
 
     def _select_decoded(self, text: memoryview | bytes) -> tuple[list[Raw], dict[str, Any]]:
         root = _exactly.decode(text)
-        found = [Raw(_encode(value)) for value in jsonpath.find(self.path, root)]
-        if not found and root:
+        values = [Raw(_encode(value)) for value in jsonpath.find(self.path, root)]
+        if not values and root:
             raise msgspec.ValidationError
-        return _as_records(found), root if isinstance(root, dict) else {}
+        return _as_records(values), root if isinstance(root, dict) else {}
 
     def node(self, path: str, root: Mapping[str, Any], records: Sequence[Raw]) -> list[Any]:
         """Return the values at a path of the answer: of what stands beside the records, or of one of them."""

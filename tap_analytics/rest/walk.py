@@ -37,13 +37,14 @@ class Walk(Protocol):
         """
 
 
-def walk(
+def walk(  # noqa: PLR0913 - what both kinds of walk need
     fetch: Fetch,
     paginator: Paginator,
     *,
     key_of: Callable[[Raw], Hashable] | None,
     max_in_flight: int,
     warn: Callable[[str], None],
+    inform: Callable[[str], None],
 ) -> Walk:
     """Return the walk that fits a paginator.
 
@@ -53,12 +54,13 @@ def walk(
         key_of: Returns what tells a record from the others; None where nothing does.
         max_in_flight: Requests that may be in flight at once.
         warn: Is given what may be missing.
+        inform: Is given what was detected.
     """
     if isinstance(paginator, Offset | SinglePage):
         return OffsetWalk(
             lambda offset: fetch(paginator, offset), paginator, key_of=key_of, max_in_flight=max_in_flight, warn=warn
         )
-    return ChainWalk(fetch, paginator, key_of=key_of, max_in_flight=max_in_flight, warn=warn)
+    return ChainWalk(fetch, paginator, max_in_flight=max_in_flight, warn=warn, inform=inform)
 
 
 class ChainWalk:
@@ -69,13 +71,13 @@ class ChainWalk:
         fetch: Fetch,
         paginator: Paginator,
         *,
-        key_of: Callable[[Raw], Hashable] | None,
         max_in_flight: int,
         warn: Callable[[str], None],
+        inform: Callable[[str], None],
     ) -> None:
         self._fetch = fetch
         self._paginator = paginator
-        self._key_of = key_of
+        self._inform = inform
         self._max_in_flight = max_in_flight
         self._warn = warn
         self._asked: deque[tuple[Position, Pending[Page]]] = deque()
@@ -140,13 +142,14 @@ class ChainWalk:
         """Go on with the paginator that the first page shows."""
         assert isinstance(self._paginator, Auto)  # noqa: S101 - for the type checker
         self._paginator = self._paginator.detect(page)
+        self._inform(f"no paginator is declared; the first answer shows {self._paginator.type}.")
         if isinstance(self._paginator, PageNumber):
             self._is_base_guessed = self._paginator.base_page == 0
 
     def _nodes_of(self, page: Page) -> dict[str, object]:
         root = page.nodes.get(WHOLE_ANSWER)
-        found = {path: jsonpath.find(path, root) for path in self._paginator.nodes}
-        return {path: values[0] for path, values in found.items() if values}
+        matched = {path: jsonpath.find(path, root) for path in self._paginator.nodes}
+        return {path: values[0] for path, values in matched.items() if values}
 
     def _ask(self, position: Position) -> None:
         self._asked.append((position, self._fetch(self._paginator, position)))

@@ -79,7 +79,7 @@ class FastPath:
         """Return a timestamp as it is to be written: the hook of the decoder that keeps what may leave."""
         written = in_utc(text)
         if written is None:
-            msg = f"{kind.__name__}: {text!r} is no timestamp"
+            msg = f"{kind.__name__}: {text!r} is not a timestamp"
             raise ValueError(msg)
         if not (self._has_local_times or text[-6] in "+-" or has_offset(text)):
             self._has_local_times = True

@@ -151,7 +151,7 @@ def unloadable_names(schema: Definition) -> Iterator[str]:
     begins: dict[bytes, str] = {}
     for name in names:
         if not name:
-            yield "a field has an empty name, which is no name of a column"
+            yield "a field has an empty name, which no column can have"
         elif '"' in name or "\0" in name:
             yield f"the name {name!a} has a character that target-postgres refuses in a column"
         begin = name.encode(errors="replace")[:LONGEST_NAME]

@@ -58,12 +58,12 @@ class RecordError(DataError):
 def decode_exactly(record: Raw | bytes) -> dict[str, Any]:
     """Return a record as Python values that have lost no digit.
 
-    Raises RecordError where it is no object.
+    Raises RecordError where it is not an object.
     """
     try:
         return _exactly.decode(record)
     except (msgspec.DecodeError, RecursionError) as error:
-        msg = f"is no readable object ({error}): {bytes(record)[:80].decode(errors='replace')}"
+        msg = f"is not a readable object ({error})"
         raise RecordError(msg) from None
 
 
@@ -263,7 +263,7 @@ class RecordEncoder:
     def decode(self, record: Raw) -> dict[str, Any]:
         """Return the selected fields of a record as Python values that have lost no digit.
 
-        Raises RecordError where it is no object, has no key, or has no form that fits the schema,
+        Raises RecordError where it is not an object, has no key, or has no form that fits the schema,
         and DiscardedError where the schema contract drops it.
         """
         values = decode_exactly(record)
