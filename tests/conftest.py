@@ -41,6 +41,7 @@ LONG = (
     "/test_progress.py",
     "/test_resources",
     "/test_dialect.py",
+    "/test_evolution.py",
     "/test_loader.py",
     "/test_parity.py",
     "/parity/test_examples.py",

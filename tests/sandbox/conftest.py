@@ -11,6 +11,9 @@ from sandbox import Sandbox
 
 Get = Callable[..., requests.Response]
 
+PATIENCE = 10.0
+"""Seconds in which a server that answers does so on any machine."""
+
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
@@ -26,7 +29,7 @@ def get(sandbox: Sandbox) -> Iterator[Get]:
         session.headers["api_key"] = sandbox.api_key
 
         def get(path: str, **params: str | int) -> requests.Response:
-            return session.get(sandbox.url + path, params=params, timeout=3, allow_redirects=False)
+            return session.get(sandbox.url + path, params=params, timeout=PATIENCE, allow_redirects=False)
 
         yield get
 

@@ -14,6 +14,7 @@ import urllib3
 
 from sandbox import Fault, Sandbox
 
+from . import conftest
 from .conftest import Get
 
 LABELS = "/v1/master/labels"
@@ -75,10 +76,12 @@ def test_status_with_headers_and_body(sandbox: Sandbox, get: Get) -> None:
         ("cut_chunked", "ended prematurely"),
     ],
 )
-def test_cut_connections(sandbox: Sandbox, get: Get, kind: str, problem: str) -> None:
+def test_cut_connections(sandbox: Sandbox, get: Get, monkeypatch: pytest.MonkeyPatch, kind: str, problem: str) -> None:
     sandbox.misbehave(Fault(kind))
-    with pytest.raises(requests.RequestException, match=problem):
-        get(LABELS)
+    with monkeypatch.context() as patch:
+        patch.setattr(conftest, "PATIENCE", 0.5 if problem == "timed out" else conftest.PATIENCE)
+        with pytest.raises(requests.RequestException, match=problem):
+            get(LABELS)
     assert sandbox.requests[-1].status is None
     assert get(LABELS).status_code == 200
     assert sandbox.requests[-1].status == 200
