@@ -184,16 +184,16 @@ class ReadingStream(FamilyStream):
         if plan.correction:
             self._keep(plan.correction)
         self.stats.windows = 0 if self.parent is not None else len(plan.slices)
-        self.stats.window = 1
-        done = Slice()
+        done, read = Slice(), 0
         try:
             for one, page in reader.pages():
                 if page is not None:
                     self.stats.pages += 1
+                    self.stats.window = read + 1
                     yield with_members(page, one.members) if one.members else page
                 elif plan.has_checkpoints and self.parent is None:
                     self._keep(plan.state_after(one, limit=self._limit))
-                    self.stats.window += 1
+                    read += 1
                 done = one
                 if plan.is_complete:
                     break

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.exceptions import DiscoveryError
 
 from tap_analytics.config.resources import cursor_problems
+from tap_analytics.config.words import is_absolute
 from tap_analytics.reading import with_members
 from tap_analytics.rest.errors import RestError
 from tap_analytics.singer.inference import infer, unloadable_names
@@ -54,6 +55,9 @@ class RestStream(WritingStream):
         return self._known_schema
 
     def _inferred(self) -> dict[str, Any]:
+        if not self._api.base_url and not is_absolute(self.path):
+            msg = "a sample needs base_url"
+            raise DiscoveryError(msg)
         evolves = self.resource.contract.data_type == "evolve"
         records = list(self.sample())
         if not records:

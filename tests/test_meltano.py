@@ -25,6 +25,7 @@ from ruamel.yaml import YAML
 from demo.postgres import Server, postgres
 from demo.project import ROOT, TABLES, Api, Project, sandbox
 from tests.clock import NOW, reach_plugins
+from tests.conftest import shipped
 from tests.singer import stream_names
 
 if TYPE_CHECKING:
@@ -213,7 +214,9 @@ def test_discover_shows_the_catalog(road: Road) -> None:
 
 @pytest.mark.slow
 def test_resources_can_be_declared_in_the_environment(road: Road) -> None:
-    declared = json.dumps(["workers", {"name": "readings", "endpoint": {"path": "/v1/resource"}, "primary_key": "id"}])
+    declared = json.dumps(
+        [shipped("workers"), {"name": "readings", "endpoint": {"path": "/v1/resource"}, "primary_key": "id"}]
+    )
     catalog = json.loads(road.meltano("invoke", "tap-analytics", "--discover", TAP_ANALYTICS_RESOURCES=declared))
     assert {stream["tap_stream_id"] for stream in catalog["streams"]} == {"workers", "readings"}
 

@@ -180,16 +180,14 @@ def test_append_may_be_incremental(config: Words) -> None:
     second = run_tap(config, state=first.state)
     assert first.schemas["things"]["key_properties"] == []
     assert len(first.records["things"]) == 30
-    assert len(second.records["things"]) == 1
+    assert second.records["things"] == []
 
 
 def test_a_cursor_that_no_sampled_record_has_is_an_error(config: Words) -> None:
     nowhere = resource(incremental={"cursor_path": "nowhere", "start_param": "since"})
-    decimal = resource("others", incremental={"cursor_path": "value", "start_param": "after"})
-    run = run_tap(config | {"resources": [nowhere, decimal, shipped("workers")]})
+    run = run_tap(config | {"resources": [nowhere, shipped("workers")]})
     assert run.returncode == 1
     assert run.said("Failed: things", "'nowhere' is not in the schema", "customer_id")
-    assert run.said("Failed: others", "'value' must be string or integer")
     assert run.records["workers"]
 
 

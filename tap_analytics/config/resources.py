@@ -249,7 +249,7 @@ def _merged_problems(stated: Json, path: str, shipped: Shipped) -> Problems:
 def resource_problems(resource: Resource, path: str, config: Json) -> Problems:
     """Yield a line for each pair of words, each valid by itself, that contradict each other."""
     endpoint, described = resource.requests, api(config)
-    if not described.base_url and not is_absolute(endpoint.path or ""):
+    if (config.get("client") or {}).get("base_url") == "" and not is_absolute(endpoint.path or ""):
         yield f"{path}.endpoint.path: is below base_url, which is empty"
     elif (
         described.base_url

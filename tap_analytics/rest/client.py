@@ -312,6 +312,7 @@ class Source:
         self._pool.slow_down(wait)
         if not slot.alone:
             self._on_retry()
+            self._warn(f"{error}. Fewer requests are sent at once; this one is sent again in {wait:.1f} s.")
         return not slot.alone
 
     # Retries

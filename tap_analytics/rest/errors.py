@@ -66,7 +66,10 @@ class CancelledRequestError(RestError):
 class ErrorHandler(Words):
     """Retries of one endpoint, where they differ from the settings."""
 
-    retry_on_status_codes: list[int] | None = word("HTTP statuses after which a request is sent again.")
+    retry_on_status_codes: list[int] | None = word(
+        "HTTP statuses after which a request is sent again.",
+        check=lambda codes: None if all(400 <= code < 600 for code in codes) else "expected statuses from 400 to 599",  # noqa: PLR2004 - the classes of errors
+    )
     max_retries: int | None = word("How often a request is sent again.", check=at_least(0))
     backoff_factor: float | None = word(
         "Seconds before the first retry; twice as many before each further one.", check=at_least(0)

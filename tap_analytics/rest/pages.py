@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,6 +35,7 @@ QUOTED_ERROR = 200
 WHOLE_ANSWER = "$"
 """The path that has the whole answer decoded."""
 
+_exact = msgspec.json.Decoder(float_hook=Decimal).decode
 _TOO_DEEP = "it is nested too deeply"
 
 Notify = Callable[[str], None]
@@ -150,7 +152,7 @@ class PageReader:
             if self._path is not None:
                 return self._path
             try:
-                root = msgspec.json.decode(_with_whole_characters(bytes(text)))
+                root = _exact(_with_whole_characters(bytes(text)))
             except msgspec.DecodeError:
                 return "$"  # said when it is read
             path, holds_records = find_selector(root)
@@ -171,7 +173,7 @@ def describe(text: memoryview | bytes) -> str:
 
 def _decoded(text: memoryview | bytes) -> Any:  # noqa: ANN401 - any JSON
     try:
-        return msgspec.json.decode(text)
+        return _exact(text)
     except (msgspec.DecodeError, RecursionError):
         return None
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.exceptions import InvalidProxyURL, InvalidSchema
-from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError, SSLError
+from requests.exceptions import InvalidSchema
+from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError, ProxyError, SSLError
 
 from tap_analytics.rest.body import Body, BufferPool
 from tap_analytics.rest.deadline import Adapter, Deadline, TransportError
@@ -148,10 +148,10 @@ def read_start(response: requests.Response, size: int, deadline: Deadline) -> by
     deadline.hurry(ERROR_PATIENCE)
     start = b""
     try:
-        for piece in _pieces(response):
-            start += piece[:size]
-            if len(start) >= size:
-                break
+        _check_encoding(response)
+        # What has come, not what would fill a piece: the rest may never come.
+        while len(start) < size and (piece := response.raw.read1(size, decode_content=True)):
+            start += piece
     except (HTTPError, OSError, RestError):
         pass  # what has come until then is enough
     finally:
@@ -161,11 +161,16 @@ def read_start(response: requests.Response, size: int, deadline: Deadline) -> by
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:
     """Yield the body piece by piece, decompressed: never more than a piece in memory."""
+    _check_encoding(response)
+    return iter(response.raw.stream(PIECE, decode_content=True))
+
+
+def _check_encoding(response: requests.Response) -> None:
+    """Raise RestError where a body is compressed in a way that was not asked for."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding in _OTHER_ENCODINGS or "," in encoding:
         msg = f"was answered in the encoding {encoding[:40]!r}; only {ENCODING} was asked for."
         raise RestError(msg)
-    return iter(response.raw.stream(PIECE, decode_content=True))
 
 
 def _redirected(request: Request, location: str, response: requests.Response) -> Request:
@@ -205,17 +210,23 @@ def _cause(error: BaseException, timeout: float) -> str:
     """Say what went wrong and what to do, without the URL that the error's own text quotes, and with it a key."""
     if isinstance(error, requests.Timeout | TimeoutError) or "timed out" in str(error):
         return f"no complete answer within {timeout:g} s (request_timeout)"
-    if isinstance(error, InvalidProxyURL | InvalidSchema) and "SOCKS" in str(error):
-        return "the proxy of the environment is a SOCKS proxy; install PySocks to use it"
+    known = next((cause for kind, words, cause in _CAUSES if isinstance(error, kind) and words in str(error)), None)
+    if known is not None:
+        return known
     reason = getattr(error.args[0], "reason", None) if error.args else None
     text = _system_text(error)
     if isinstance(reason, ProxyError) or isinstance(error, requests.exceptions.ProxyError):
         return f"{text}; check the proxy that the environment names (HTTP_PROXY, HTTPS_PROXY, NO_PROXY)"
-    if isinstance(error, OSError) and "invalid path" in str(error):
-        return "the CA bundle does not exist; check REQUESTS_CA_BUNDLE"
-    if "WRONG_VERSION_NUMBER" in str(error):
-        return "the server does not speak TLS at this address; try http://"
     return f"{text}; check base_url and the network" if isinstance(reason, NewConnectionError | SSLError) else text
+
+
+_CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
+    (InvalidSchema, "SOCKS", "the proxy of the environment is a SOCKS proxy; install PySocks to use it"),
+    (DecodeError, "", "the body is not gzip, as its header says"),
+    (OSError, "invalid path", "the CA bundle does not exist; check REQUESTS_CA_BUNDLE"),
+    (OSError, "WRONG_VERSION_NUMBER", "the server does not speak TLS at this address; try http://"),
+)
+"""What errors mean, by their class and words in their text."""
 
 
 def _system_text(error: BaseException) -> str:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
-SOON = 8.0
-"""Seconds in which a run ends that waits for a minute or more; two on a machine with nothing else to do."""
+SOON = 2.0
+"""Seconds in which a run ends after a signal, whatever it waits for: the promise."""
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
@@ -206,7 +206,7 @@ from tap_analytics.tap import TapAnalytics
 before = threading.active_count(), len(os.listdir("/proc/self/fd"))
 tap = TapAnalytics(config=json.loads(sys.argv[1]))
 tap.sync_all()
-tap.connection.close()
+tap.client.close()
 deadline = time.monotonic() + 5
 while threading.active_count() > before[0] and time.monotonic() < deadline:
     time.sleep(0.01)

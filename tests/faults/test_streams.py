@@ -72,7 +72,7 @@ def test_a_bad_key_is_said_once(auth_location: Literal["header", "query"]) -> No
         (line,) = summary(run)
         assert line.startswith(", ".join(sorted(stream_names())) + ": ")
         assert "401 Unauthorized" in line
-        assert "Check api_key" in line
+        assert "Check the credentials: api_key" in line
         assert len(run.problems) == 2
         assert not any(run.records.values())
 

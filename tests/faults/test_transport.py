@@ -27,12 +27,12 @@ TROUBLE: list[tuple[str, Fault, tuple[str, ...]]] = [
     ("The body is shorter than its `Content-Length`", Fault("long_content_length"), ("broke off",)),
     ("A chunked body is cut off", Fault("cut_chunked"), ("broke off",)),
     ("A gzip body is cut off", Fault("cut_gzip"), ("cut off",)),
-    ("The body is empty", Fault("empty_body"), ("0 bytes of application/json", "no JSON")),
-    ("The body is no JSON", Fault("invalid_json"), ("no JSON", '{"data":[{"id":"1",,}]}')),
-    ("The body is not UTF-8", Fault("invalid_utf8"), ("no UTF-8",)),
-    ("An HTML page with status 200", Fault("html"), ("text/html", "no JSON", "Down for maintenance")),
-    ("A number is `NaN`", Fault("nan"), ("no JSON", "NaN")),
-    ("A number is `Infinity`", Fault("infinity"), ("no JSON",)),
+    ("The body is empty", Fault("empty_body"), ("0 bytes of application/json", "not JSON")),
+    ("The body is no JSON", Fault("invalid_json"), ("not JSON", '{"data":[{"id":"1",,}]}')),
+    ("The body is not UTF-8", Fault("invalid_utf8"), ("not UTF-8",)),
+    ("An HTML page with status 200", Fault("html"), ("text/html", "not JSON", "Down for maintenance")),
+    ("A number is `NaN`", Fault("nan"), ("not JSON", "NaN")),
+    ("A number is `Infinity`", Fault("infinity"), ("not JSON",)),
 ]
 
 FINE = [
