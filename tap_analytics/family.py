@@ -154,14 +154,18 @@ class FamilyStream(SdkStream):
     def _fail(self, error: Exception) -> None:
         """Keep why the stream ended early, and log it in one line."""
         if not isinstance(error, SingerSDKError | RestError):
-            self.logger.debug("%s: unexpected error.", self.name, exc_info=error)
-            text = self.client.secrets.excerpt(f"{type(error).__name__}: {error}", EXCERPT)
-            error = FatalSyncError(f"unexpected error: {text}")
+            error = self.unexpected(error)
         self.failure = error
         if self.client.is_new_reason(self.reason):
             self.logger.error("%s: %s", self.name, error)
         else:
             self.logger.info("%s failed for the same reason as an earlier stream.", self.name)
+
+    def unexpected(self, error: Exception) -> FatalSyncError:
+        """Return in one line an error that nobody foresaw; its traceback is logged at DEBUG."""
+        self.logger.debug("%s: unexpected error.", self.name, exc_info=error)
+        text = self.client.secrets.excerpt(f"{type(error).__name__}: {error}", EXCERPT)
+        return FatalSyncError(f"unexpected error: {text}")
 
     @property
     def reason(self) -> str:

@@ -43,6 +43,7 @@ class Api:
     """Answers each request by a function, which returns JSON or a `Reply`, and remembers what was asked."""
 
     def __init__(self, answer: Callable[[Asked], Answer]) -> None:
+        self.answer = answer
         self.asked: list[Asked] = []
         api = self
 
@@ -55,7 +56,7 @@ class Api:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 asked = Asked(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
                 api.asked.append(asked)
-                found = answer(asked)
+                found = api.answer(asked)
                 reply = found if isinstance(found, Reply) else Reply(found)
                 text = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
                 self.send_response(reply.status)
