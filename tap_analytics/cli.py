@@ -113,6 +113,8 @@ class RestTap(SdkTap):
                 usable.append(stream)
             except (RestError, SingerSDKError, ParentError) as error:
                 self._undiscovered[stream.name] = f"no schema can be inferred: {error}"
+            except Exception as error:  # noqa: BLE001 - the other streams may well be sound
+                self._undiscovered[stream.name] = f"no schema can be inferred: {stream.unexpected(error)}"
         return usable
 
     # The run

@@ -48,7 +48,7 @@ class EncodingStream(ReadingStream):
         if self._record_encoder is None:
             self._record_encoder = RecordEncoder(
                 with_learned(self.effective_schema, self.stream_state.get(LEARNED)),
-                selected=lambda path: self.mask[breadcrumb(path)],
+                selected=lambda path: self.mask[breadcrumb(path)] or not self.selected,
                 keys=self.primary_keys,
                 cursor=self.observed or None,
                 warn=self.warn,
@@ -58,7 +58,8 @@ class EncodingStream(ReadingStream):
         return self._record_encoder
 
     def _flattened_levels(self) -> int:
-        options = self.stream_maps[0].flattening_options if self.stream_maps else None
+        # A parent that is read for its children only has no stream map.
+        options = self.stream_maps[0].flattening_options if self.selected and self.stream_maps else None
         return options.max_level if options is not None and options.enabled else 0
 
     def _contract(self) -> SchemaContract:
@@ -118,6 +119,14 @@ class EncodingStream(ReadingStream):
         if self.children:
             self.keep_for_children(records if wanted is None else list(compress(records, wanted)))
         return wanted
+
+    def look_at(self, page: Page) -> None:
+        """Keep what children need of a page that is not emitted: of the records that its cursor wants."""
+        if not self.observed:
+            super().look_at(page)
+            return
+        for _ in self._encoded(page):
+            pass
 
     @contextmanager
     def _located(self, page: Page, start: int) -> Iterator[None]:

@@ -44,6 +44,8 @@ class FamilyStream(SdkStream):
         self._parent_records: ParentRecords | None = None
         self._informed: set[str] = set()
         self._is_read = False
+        self._is_tried = False
+        self._has_failed_children = False
         super().__init__(tap, name=self.resource.name)
 
     def pages(self) -> Iterator[Page]:
@@ -92,13 +94,18 @@ class FamilyStream(SdkStream):
 
         Raises RestError where it could not be read.
         """
-        if not self._is_read and not self.selected:
+        if not self._is_read and not self.selected and not self._is_tried:
+            self._is_tried = True
             for page in self.pages():
-                self.keep_for_children(page.records)
+                self.look_at(page)
         if not self._is_read:
             msg = f"its parent {self.name} could not be read"
             raise RestError(msg)
         return iter(self._parent_records or ())
+
+    def look_at(self, page: Page) -> None:
+        """Keep what children need of a page that is not emitted."""
+        self.keep_for_children(page.records)
 
     def keep_for_children(self, records: Sequence[Any]) -> None:
         """Keep what children need of some records, given as their bytes."""
@@ -110,12 +117,21 @@ class FamilyStream(SdkStream):
         self._parent_records.add(records)
 
     def child_done(self, child: FamilyStream, *, failed: bool) -> None:
-        """Commit what this stream knows once all its children have been read."""
+        """Commit what this stream knows once all its children have been read, and theirs."""
         self.children = [one for one in self.children if one is not child]
-        if failed:
+        self._has_failed_children |= failed
+        if self.children:
+            return
+        if self._has_failed_children:
             self._uncommitted.clear()  # the next run reads the same parents for the child that failed
-        elif not self.children:
+        else:
             self._commit()
+        self._report()
+
+    def _report(self) -> None:
+        """Tell the parent that this stream and all that are read for its records have been read, or have failed."""
+        if self.parent is not None:
+            self.parent.child_done(self, failed=self._has_failed_children or self.failure is not None)
 
     # Failures
 
@@ -132,20 +148,24 @@ class FamilyStream(SdkStream):
         finally:
             self.close()
         self.stats.end("failed" if self.failure else "done")
-        if self.parent is not None:
-            self.parent.child_done(self, failed=self.failure is not None)
+        if not self.children:
+            self._report()
 
     def _fail(self, error: Exception) -> None:
         """Keep why the stream ended early, and log it in one line."""
         if not isinstance(error, SingerSDKError | RestError):
-            self.logger.debug("%s: unexpected error.", self.name, exc_info=error)
-            text = self.client.secrets.excerpt(f"{type(error).__name__}: {error}", EXCERPT)
-            error = FatalSyncError(f"unexpected error: {text}")
+            error = self.unexpected(error)
         self.failure = error
         if self.client.is_new_reason(self.reason):
             self.logger.error("%s: %s", self.name, error)
         else:
             self.logger.info("%s failed for the same reason as an earlier stream.", self.name)
+
+    def unexpected(self, error: Exception) -> FatalSyncError:
+        """Return in one line an error that nobody foresaw; its traceback is logged at DEBUG."""
+        self.logger.debug("%s: unexpected error.", self.name, exc_info=error)
+        text = self.client.secrets.excerpt(f"{type(error).__name__}: {error}", EXCERPT)
+        return FatalSyncError(f"unexpected error: {text}")
 
     @property
     def reason(self) -> str:

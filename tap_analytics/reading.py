@@ -195,7 +195,7 @@ class ReadingStream(FamilyStream):
                     self._keep(plan.state_after(one, limit=self._limit))
                     read += 1
                 done = one
-                if plan.is_complete:
+                if plan.is_complete and self.parent is None:  # another parent may have more
                     break
         except ParentError as error:
             raise RestError(str(error)) from None

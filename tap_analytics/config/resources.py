@@ -175,11 +175,11 @@ def check(config: Json, shipped: Shipped) -> Problems:
     optional = {"name": "defaults", **defaults} if "name" not in defaults else defaults
     mistakes += problems(Resource, optional, "resource_defaults")
     mistakes += _default_problems(defaults)
-    if entries is not None:
-        mistakes += _list_problems(entries)
     yield from mistakes
+    wrong = dict(_list_problems(entries)) if entries is not None else {}
+    yield from (line for lines in wrong.values() for line in lines)
     if not mistakes:
-        yield from _resources_problems(config, shipped)
+        yield from _resources_problems(config, shipped, wrong)
 
 
 def _client_problems(config: Json) -> Problems:
@@ -204,22 +204,29 @@ def _default_problems(defaults: Json) -> Problems:
         yield "resource_defaults.endpoint.path: is not valid in the defaults; every resource has its own path"
 
 
-def _list_problems(entries: Sequence[Any]) -> Problems:
+def _list_problems(entries: Sequence[Any]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the path of each resource that has mistakes of its own, and a line for each of them."""
     if not entries:
-        yield "resources: is empty; leave it out for all shipped streams"
+        yield "resources", ["resources: is empty; leave it out for all shipped streams"]
     names: dict[str, int] = {}
     for index, entry in enumerate(entries):
         path = f"resources[{index}]"
-        yield from problems(Resource, entry, path)
-        name = entry if isinstance(entry, str) else entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(entry, str | dict):
+            yield path, []  # refused by its type
+            continue
+        lines = list(problems(Resource, entry, path))
+        name = entry if isinstance(entry, str) else entry.get("name")
         if isinstance(name, str) and names.setdefault(name, index) != index:
-            yield f"{path}.name: {name!r} is declared by resources[{names[name]}] already"
+            lines.append(f"{path}.name: {name!r} is declared by resources[{names[name]}] already")
+        if lines:
+            yield path, lines
 
 
-def _resources_problems(config: Json, shipped: Shipped) -> Problems:
-    """Yield a line for each mistake that shows only once the defaults are merged."""
+def _resources_problems(config: Json, shipped: Shipped, wrong: Mapping[str, object]) -> Problems:
+    """Yield a line for each mistake that shows only once the defaults are merged, of resources that have no other."""
     entries = config.get("resources")
     named = [(f"resources[{index}]", entry) for index, entry in enumerate(entries or ())]
+    named = [(path, entry) for path, entry in named if path not in wrong]
     if entries is None and config.get("resource_defaults"):
         named = [("resource_defaults", {"name": name, "extends": True}) for name in shipped]
     checked: list[tuple[str, Resource]] = []
@@ -233,7 +240,8 @@ def _resources_problems(config: Json, shipped: Shipped) -> Problems:
             lines = [*resource_problems(resource, path, config)]
         yield from (line for line in lines if line not in seen)
         seen.update(lines)
-    yield from _parent_problems(checked)
+    if not wrong:
+        yield from _parent_problems(checked)
 
 
 def _merged_problems(stated: Json, path: str, shipped: Shipped) -> Problems:

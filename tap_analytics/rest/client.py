@@ -31,7 +31,7 @@ from tap_analytics.rest.errors import (
 )
 from tap_analytics.rest.pages import Content, Page, PageReader
 from tap_analytics.rest.pool import Pending, RequestPool, Slot
-from tap_analytics.rest.request import Request, same_origin
+from tap_analytics.rest.request import Request, as_sent, same_origin
 from tap_analytics.rest.transport import LARGEST_BODY, Transport, read_body, read_start
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ class Source:
         Raises:
             PagingError: The request leads to another server, which must not learn the credentials.
         """
-        if base is not None and not same_origin(request.url, base.url):
+        if base is not None and request.url != base.url and not same_origin(as_sent(request.url), base.url):
             msg = f"{base.label}: the answer leads to another server, which is refused"
             raise PagingError(msg)
         tries = self._retried(self._try)

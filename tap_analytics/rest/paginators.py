@@ -16,6 +16,7 @@ from tap_analytics.rest import jsonpath
 from tap_analytics.rest.errors import PagingError
 from tap_analytics.rest.evidence import NEXT_NAMES
 from tap_analytics.rest.pages import WHOLE_ANSWER, Page
+from tap_analytics.rest.request import as_sent
 
 if TYPE_CHECKING:
     from tap_analytics.rest.request import Request
@@ -75,6 +76,17 @@ def _written(request: Request, param: str | None, path: str | None, value: objec
     if path:
         return request.with_json(path, value)
     return request.with_params({param: value}) if param else request
+
+
+def _linked(request: Request, link: str) -> Request:
+    """Return the request for the address of a next page; raises PagingError where it is not one."""
+    try:
+        linked = request.at(link)
+        as_sent(linked.url)
+    except ValueError:
+        msg = f"{request.label}: the answer's link to the next page is not a valid address"
+        raise PagingError(msg) from None
+    return linked
 
 
 def _has_more(page: Page, path: str) -> bool:
@@ -299,7 +311,7 @@ class JsonLink(Paginator):
 
     def apply(self, request: Request, position: Position) -> Request:
         """Return the request at the address; it brings its own parameters."""
-        return request if position is None else request.at(str(position))
+        return request if position is None else _linked(request, str(position))
 
     def next(self, position: Position, page: Page) -> Position | None:
         """Return the address in a page; null and an empty text are the end."""
@@ -326,7 +338,7 @@ class HeaderLink(Paginator):
 
     def apply(self, request: Request, position: Position) -> Request:
         """Return the request at the address; it brings its own parameters."""
-        return request if position is None else request.at(str(position))
+        return request if position is None else _linked(request, str(position))
 
     def next(self, position: Position, page: Page) -> Position | None:
         """Return the address of the relation."""

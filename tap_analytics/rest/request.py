@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
+import requests
+
 from tap_analytics.rest.placeholders import Bindings, expand, expand_path
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -120,6 +122,14 @@ def joined(base_url: str, path: str) -> str:
 def same_origin(one: str, other: str) -> bool:
     """Tell whether two URLs share scheme, host and port."""
     return origin(one) == origin(other)
+
+
+def as_sent(url: str) -> str:
+    """Return an address as it will be sent: there are addresses that two readers take for two servers.
+
+    Raises ValueError where it is not one.
+    """
+    return requests.Request("GET", url).prepare().url or ""
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.exceptions import InvalidSchema
+from requests.exceptions import InvalidHeader, InvalidSchema
 from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError, ProxyError, SSLError
 
 from tap_analytics.rest.body import Body, BufferPool
 from tap_analytics.rest.deadline import Adapter, Deadline, TransportError
 from tap_analytics.rest.errors import RestError
-from tap_analytics.rest.request import Request, origin, same_origin
+from tap_analytics.rest.request import Request, as_sent, origin, same_origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,6 +75,9 @@ class Transport:
                     return response
                 response.close()
                 request = _redirected(request, location, response)
+        except (InvalidHeader, UnicodeEncodeError):
+            msg = "cannot be sent: a header has characters that HTTP does not carry. Check client.auth and headers."
+            raise RestError(msg) from None
         except (requests.RequestException, HTTPError, OSError) as error:
             deadline.check()
             raise TransportError(_cause(error, deadline.timeout)) from None
@@ -181,11 +184,10 @@ def _redirected(request: Request, location: str, response: requests.Response) ->
     """
     try:
         redirected = request.at(location)
-        # Judged as it will be sent: there are addresses that two readers take for two servers.
-        url = requests.Request("GET", redirected.url).prepare().url or ""
+        url = as_sent(redirected.url)
         same = same_origin(url, request.url)
         scheme, host, port = origin(url)
-    except (ValueError, requests.RequestException):
+    except ValueError:
         msg = "redirects to an address that is not valid. Check base_url."
         raise RestError(msg) from None
     if not same:

@@ -1,0 +1,146 @@
+"""Parents and children: what fails, what is left out, and where bookmarks stand then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.faults.api import Api, Reply, config
+from tests.singer import run_tap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.api import Asked
+
+Words = dict[str, Any]
+
+PARENTS = [{"id": number, "at": f"2026-01-{number:02d}T00:00:00Z"} for number in range(1, 7)]
+
+SINCE = {"cursor_path": "at", "start_param": "since", "initial_value": "2026-01-01T00:00:00Z"}
+
+BY_NUMBER = {"type": "page_number", "base_page": 1}
+
+
+def stream(name: str, path: str, **words: object) -> Words:
+    """Return a resource with a key; words of the endpoint and of the resource go together."""
+    own = {"selected", "write_disposition", "include_from_parent", "schema"}
+    endpoint = {"path": path, "data_selector": "data", "paginator": "single_page"}
+    return {
+        "name": name,
+        "primary_key": "id",
+        **{word: value for word, value in words.items() if word in own},
+        "endpoint": endpoint | {word: value for word, value in words.items() if word not in own},
+    }
+
+
+def child(name: str, parent: str = "parents", **words: object) -> Words:
+    return stream(name, f"{name}/{{resources.{parent}.id}}", **{"schema": ID, **words})
+
+
+ID = {"properties": {"id": {"type": ["integer", "string"]}}}
+AT = {"properties": {"id": {"type": ["integer", "string"]}, "at": {"type": "string", "format": "date-time"}}}
+
+
+def family(refused: Callable[[Asked], bool] = lambda _: False) -> Callable[[Asked], object]:
+    """Return the answers of an API of parents in pages of two, of which each has one child a kind."""
+
+    def answer(asked: Asked) -> object:
+        if refused(asked):
+            return Reply({"message": "no"}, status=403)
+        kind, _, parent = asked.path.strip("/").partition("/")
+        if kind == "parents" and not parent:
+            known = [row for row in PARENTS if str(row["at"]) >= asked.params.get("since", "")]
+            number = int(asked.params.get("page", 1))
+            return {"data": known[2 * number - 2 : 2 * number]}
+        return {"data": [{"id": f"{kind}{parent}"}]}
+
+    return answer
+
+
+def ids(records: list[Words]) -> list[Any]:
+    return [record["id"] for record in records]
+
+
+@pytest.mark.parametrize("words", [{}, {"incremental": SINCE}], ids=["whole", "incremental"])
+def test_a_parent_that_is_not_selected_is_read_once_for_all_its_children(words: Words) -> None:
+    parents = stream("parents", "parents", selected=False, paginator=BY_NUMBER, schema=AT, **words)
+    with Api(family()) as api:
+        run = run_tap(config(api, parents, child("a"), child("b")))
+        assert run.returncode == 0, run.stderr
+        assert {name: ids(records) for name, records in run.records.items()} == {
+            "a": [f"a{number}" for number in range(1, 7)],
+            "b": [f"b{number}" for number in range(1, 7)],
+        }
+        assert len({tuple(asked.params.items()) for asked in api.asked if asked.path == "/parents"}) == len(
+            [asked for asked in api.asked if asked.path == "/parents"]
+        )
+
+
+@pytest.mark.parametrize("selected", [True, False])
+def test_no_child_takes_a_parent_that_failed_for_read(selected: bool) -> None:  # noqa: FBT001 - of pytest
+    parents = stream("parents", "parents", selected=selected, paginator=BY_NUMBER, schema=AT, incremental=SINCE)
+    with Api(family(lambda asked: asked.params.get("page") == "2")) as api:
+        run = run_tap(config(api, parents, child("a"), child("b")))
+        assert run.returncode == 1
+        assert run.said("Failed:", "b: its parent parents could not be read")
+        assert "last_sync" not in run.state["bookmarks"]["b"]
+        assert run.state["bookmarks"]["parents"] == {}
+
+
+def test_a_parent_that_is_not_selected_keeps_its_bookmark() -> None:
+    parents = stream("parents", "parents", selected=False, paginator=BY_NUMBER, schema=AT, incremental=SINCE)
+    settings: Words = {"lookback_days": 0}
+    with Api(family()) as api:
+        resources = [parents, child("a")]
+        first = run_tap(config(api, *resources, **settings))
+        second = run_tap(config(api, *resources, **settings), state=first.state)
+        assert first.state["bookmarks"]["parents"]["replication_key_value"] == PARENTS[-1]["at"]
+        assert ids(second.records["a"]) == ["a6"]
+
+
+def test_a_parent_that_is_not_selected_leaves_out_what_its_cursor_does() -> None:
+    only = {"cursor_path": "at", "initial_value": "2026-01-05T00:00:00Z"}
+    parents = stream("parents", "parents", selected=False, paginator=BY_NUMBER, schema=AT, incremental=only)
+    with Api(family()) as api:
+        run = run_tap(config(api, parents, child("a")))
+        assert ids(run.records["a"]) == ["a5", "a6"]
+
+
+@pytest.mark.parametrize("between", [True, False], ids=["selected", "not selected"])
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_bookmark_waits_for_grandchildren(between: bool, fails: bool) -> None:  # noqa: FBT001 - of pytest
+    resources = [
+        stream("parents", "parents", paginator=BY_NUMBER, schema=AT, incremental=SINCE),
+        child("a", selected=between),
+        child("b", "a"),
+    ]
+    with Api(family(lambda asked: fails and asked.path == "/b/a3")) as api:
+        run = run_tap(config(api, *resources))
+        assert run.returncode == int(fails)
+        assert ("replication_key_value" in run.state["bookmarks"]["parents"]) is not fails
+
+
+@pytest.mark.parametrize("failing", ["a", "b"])
+def test_a_bookmark_waits_for_the_child_that_fails_whichever_it_is(failing: str) -> None:
+    parents = stream("parents", "parents", paginator=BY_NUMBER, schema=AT, incremental=SINCE)
+    with Api(family(lambda asked: asked.path == f"/{failing}/3")) as api:
+        run = run_tap(config(api, parents, child("a"), child("b")))
+        assert run.returncode == 1
+        assert run.state["bookmarks"]["parents"] == {}
+
+
+def test_the_order_of_the_records_of_one_parent_says_nothing_of_the_next() -> None:
+    def answer(asked: Asked) -> object:
+        if asked.path == "/parents":
+            return {"data": PARENTS[:3]}
+        number, first = int(asked.params.get("page", 1)), asked.path[-1]
+        days = range(20, 0, -1)[5 * number - 5 : 5 * number]
+        return {"data": [{"id": f"{first}-{day}", "at": f"2026-01-{day:02d}T00:00:00Z"} for day in days]}
+
+    newest_first = {"cursor_path": "at", "row_order": "desc", "initial_value": "2026-01-12T00:00:00Z"}
+    with Api(answer) as api:
+        children = child("a", paginator=BY_NUMBER, incremental=newest_first, schema=AT)
+        run = run_tap(config(api, stream("parents", "parents", schema=ID), children))
+        assert ids(run.records["a"]) == [f"{parent}-{day}" for parent in (1, 2, 3) for day in range(20, 11, -1)]
