@@ -223,7 +223,7 @@ def _auto() -> list[Case]:
         _detected(
             "the link of OData",
             "apis/odata/Customers",
-            departure="@odata.nextLink is detected",
+            departure="`@odata.nextLink` is detected",
             records={"things": [f"C{number:03d}" for number in range(1, 24)]},
             key="CustomerID",
             keys={"things": ("CustomerID",)},
