@@ -60,7 +60,7 @@ def _offset() -> list[Case]:
         case(
             "no total is there",
             "offset/plain",
-            departure="a total that is missing or is not a number is ignored, and the list is read to its end",
+            departure="without total_path, no total is needed",
             records=EVERY,
         ),
         case("no total is looked for", "offset/plain", words=no_total),
@@ -69,7 +69,7 @@ def _offset() -> list[Case]:
         case(
             "total is no number",
             "offset/words",
-            departure="a total that is missing or is not a number is ignored, and the list is read to its end",
+            departure="without total_path, no total is needed",
             records=EVERY,
         ),
         case("total is too large", "offset/wrong_total", warning="40"),
@@ -122,7 +122,7 @@ def _page_number() -> list[Case]:
             "no total is there",
             "page/1/plain",
             one,
-            departure="a total that is missing or is not a number is ignored, and the list is read to its end",
+            departure="without total_path, no total is needed",
             records=EVERY,
         ),
         case("a bare array", "page/0/bare", no_total, endpoint={"data_selector": "$"}),
