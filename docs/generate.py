@@ -8,14 +8,22 @@ import json
 import subprocess
 import sys
 import tomllib
+from dataclasses import MISSING
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import click
 from ruamel.yaml import YAML
 
+from tap_analytics.config.words import ClientWords, Endpoint, Resource, SchemaContractWords, WriteDisposition
+from tap_analytics.declare import Words, documentation, words
+from tap_analytics.rest.auth import Auth
+from tap_analytics.rest.errors import ErrorHandler, ResponseAction
+from tap_analytics.rest.paginators import AnyPaginator
+from tap_analytics.sync.incremental import Incremental
 from tap_analytics.sync.replication import Backfill, IncrementalByDay
 from tap_analytics.tap import SHIPPED, TapAnalytics
 
@@ -52,6 +60,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "settings.md": settings(about),
         DOCS / "streams.md": streams(ask("--discover")),
+        DOCS / "resources.md": resources(),
         DOCS / "meltano-hub.yml": hub_definition(about),
         architecture: between_marks(architecture, module_table()),
         command_line: between_marks(command_line, f"```text\n$ tap-analytics --help\n{usage()}```"),
@@ -73,20 +82,26 @@ SETTINGS = """\
 
 {note}
 
-`base_url` and `api_key` are needed; everything else has a default, or may stay away. In the file that `--config` names
-they are JSON. In the environment, which `--config ENV` reads, the name is in capitals and begins with
-`TAP_ANALYTICS_`, as in `TAP_ANALYTICS_BASE_URL`; arrays and objects are written as JSON there. Meltano reads both, and
-`meltano config print tap-analytics` shows what it found.
+For the shipped streams, `base_url` and `api_key` are required. For any other API, the required settings are `client`,
+which describes the API, and `resources`, which lists what to read. All other settings are optional.
 
-A setting that is wrong is refused before the first request, in one line that says what would be valid.
+Settings come from one or more of these sources:
 
-## Of the tap
+- **A file**: `--config config.json`. A second `--config` adds to the first, and overrides it.
+- **The environment**: `--config ENV`. The name is in capitals and begins with `TAP_ANALYTICS_`, as in
+  `TAP_ANALYTICS_BASE_URL`. Arrays and objects are JSON.
+- **Meltano**: `config` of the extractor in `meltano.yml`, or the same environment variables.
+  `meltano config print tap-analytics` shows the result.
+
+Every wrong setting is refused before the first request, in one line that says where it is and what would be valid.
+
+## Settings of the tap
 
 {own}
 
-`resources` and `resource_defaults` have [a page of their own](from-dlt.md).
+[The words of resources](resources.md) lists everything that `client`, `resource_defaults` and `resources` may contain.
 
-## Of every tap that is built with the Singer SDK
+## Settings of the Singer SDK
 
 The SDK describes them in full: [stream maps](https://sdk.meltano.com/en/latest/stream_maps.html),
 [flattening](https://sdk.meltano.com/en/latest/implementation/schema_flattening.html),
@@ -94,7 +109,7 @@ The SDK describes them in full: [stream maps](https://sdk.meltano.com/en/latest/
 
 {sdk}
 
-## What the tap is capable of
+## Capabilities
 
 {capabilities}
 """
@@ -152,14 +167,15 @@ STREAMS_PAGE = """\
 
 {note}
 
-Without a catalog, everything is read. A catalog, or `meltano select`, picks streams and fields; what is not picked is
-not decoded either. Every field but the key may be null, or missing. Fields that the API has and this page has not are
-left out, with one warning that names them. [`resources`](from-dlt.md) declares further streams.
+These are the shipped streams. Without a catalog, all of them are read. A catalog, or `meltano select`, selects streams
+and fields; fields that are not selected are not decoded. Every field except the key may be null or missing. A field
+that is not listed here is left out, with one warning that names it. To read other resources or other APIs, declare
+[`resources`](resources.md).
 
 {overview}
 
-The backfill and the tail of one resource are two streams with the same fields. The `__alias__` of a stream map brings
-them together in one table, as the `meltano.yml` of the project does: {streams} streams, {tables} tables.
+The backfill and the incremental stream of one resource have the same fields. The `__alias__` of a stream map loads both
+into one table, as in the `meltano.yml` of the project: {streams} streams, {tables} tables.
 
 {sections}
 """
@@ -183,7 +199,7 @@ def streams(catalog: Facts) -> str:
     )
     return STREAMS_PAGE.format(
         note=NOTE.format("`tap-analytics --discover`"),
-        overview=table(("stream", "what it holds", "key", "how it is read"), overview),
+        overview=table(("stream", "content", "key", "replication"), overview),
         streams=len(entries),
         tables=len(groups),
         sections="\n\n".join(
@@ -196,10 +212,10 @@ def replication(stream: type[RestStream], entry: Facts) -> str:
     """Return in words how a stream is read from sync to sync."""
     replicated = stream.resource.replicated
     if isinstance(replicated, Backfill):
-        return "once, in windows of creation dates, and resumed where it stopped"
+        return "backfill: once, in windows of creation dates, resumed where it stopped"
     if isinstance(replicated, IncrementalByDay):
-        return f"what changed, by `{entry['replication_key']}`"
-    return "whole, in every sync"
+        return f"incremental, by `{entry['replication_key']}`"
+    return "full table, in every sync"
 
 
 def section(title: str, names: list[str], schema: Facts) -> str:
@@ -208,6 +224,127 @@ def section(title: str, names: list[str], schema: Facts) -> str:
     rows = ((f"`{name}`", kind(facts), facts["description"]) for name, facts in schema["properties"].items())
     path = SHIPPED[names[0]].resource.requests.path
     return f"## {title}\n\n{told}`GET {path}`\n\n{table(('field', 'type', 'meaning'), rows)}"
+
+
+# The words of dlt's rest_api
+
+RESOURCES = """\
+# The words of resources
+
+{note}
+
+Everything that the settings `client`, `resource_defaults` and `resources` may contain. The words are those of dlt's
+`rest_api` source, with dlt's meanings and defaults; [From dlt](from-dlt.md) lists the departures. Three words are the
+tap's own: `extends` and `schema` of a resource, and `error_handler` of an endpoint. [Other APIs](other-apis.md) has
+complete examples.
+
+`resource_defaults` takes the words of a resource, except `name`, `extends` and `endpoint.path`. It is merged into every
+resource: word by word, inside `endpoint` word by word again, and `params`, `json`, `headers` and `columns` name by
+name. A word that is `null` has its default; in a resource, `null` also cancels what `resource_defaults` says.
+
+An unknown word is refused, with a suggestion.
+
+{sections}
+"""
+
+KINDS: tuple[tuple[str, str, Any], ...] = (
+    ("client", "the setting `client`", ClientWords),
+    ("auth", "`auth` of the client or of an endpoint", Auth),
+    ("resource", "an item of the setting `resources`, and the setting `resource_defaults`", Resource),
+    ("write_disposition", "`write_disposition` of a resource, as an object", WriteDisposition),
+    ("schema_contract", "`schema_contract` of a resource, as an object", SchemaContractWords),
+    ("endpoint", "`endpoint` of a resource", Endpoint),
+    ("paginator", "`paginator` of the client or of an endpoint", AnyPaginator),
+    ("incremental", "`incremental` of an endpoint, or one of its `params`, with `type: incremental`", Incremental),
+    ("response_actions", "an item of `response_actions` of an endpoint", ResponseAction),
+    ("error_handler", "`error_handler` of an endpoint", ErrorHandler),
+)
+"""Title and place of each class of words, or of each union of classes that `type` chooses from."""
+
+
+def resources() -> str:
+    """Return the page of the words that declare resources."""
+    return RESOURCES.format(
+        note=NOTE.format("the classes that check them"), sections="\n\n".join(words_section(*kind) for kind in KINDS)
+    )
+
+
+def words_section(title: str, where: str, kind: Any) -> str:  # noqa: ANN401 - a class, or a union of classes
+    """Return what there is to know of one class of words, or of those that `type` chooses from."""
+    begin = f"## {title}\n\n{where[0].upper()}{where[1:]}."
+    members = get_args(kind)
+    if not members:
+        return f"{begin} {words_table(kind)}"
+    inner = "\n\n".join(f"### {one.type}\n\n{words_table(one)}" for one in members)
+    return f"{begin} `type` selects one of {listing(one.type for one in members)}; a text is the type.\n\n{inner}"
+
+
+def words_table(cls: type[Words]) -> str:
+    """Return the words of a class, and those that it refuses or accepts without effect."""
+    known = words(cls)  # type: ignore[arg-type] # mypy takes the class for an instance of it
+    rows = (
+        (f"`{name}`", word_kind(name, known[name][0]), word_default(known[name][1]), meaning)
+        for name, meaning in documentation(cls)
+    )
+    notes = [str(cls.__doc__).partition("\n")[0]]
+    if cls.shorthand:
+        notes.append(f"A text is its `{cls.shorthand}`.")
+    if getattr(cls, "without_type", False):
+        notes.append("It is the default where `type` is missing.")
+    if aliases := getattr(cls, "aliases", ()):
+        notes.append(f"Also called {listing(aliases)}.")
+    blocks = [" ".join(notes)]
+    if known:
+        blocks.append(table(("word", "value", "default", "meaning"), rows))
+    if cls.unsupported:
+        blocks.append("Refused:")
+        blocks.append("\n".join(f"- `{name}`: {advice}." for name, advice in cls.unsupported.items()))
+    if ignored := sorted(cls.ignored - {"type"}):
+        blocks.append(f"Accepted without effect: {listing(ignored)}.")
+    return "\n\n".join(blocks)
+
+
+def listing(names: Iterable[str]) -> str:
+    """Return names as a sentence lists them."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+TYPE_NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "object", list: "list"}
+
+
+def word_kind(name: str, hint: Any) -> str:  # noqa: ANN401 - any type
+    """Return the type of a word in words; where it has a section, a link to that."""
+    kinds = [one for one in get_args(hint) if one is not type(None)] if is_union(hint) else [hint]
+    for title, _, kind in KINDS:
+        if kind in kinds or (is_union(kind) and {*get_args(kind)} <= {*kinds}):
+            others = [word_kind(name, one) for one in kinds if one is not kind and one not in get_args(kind)]
+            return " or ".join([*others, f"[{title}](#{title})"])
+    return " or ".join(dict.fromkeys(one_kind(name, kind) for kind in kinds))
+
+
+def is_union(hint: Any) -> bool:  # noqa: ANN401 - any type
+    """Tell whether a type is one of several."""
+    return get_origin(hint) in (Union, UnionType)
+
+
+def one_kind(name: str, hint: Any) -> str:  # noqa: ANN401 - any type
+    """Return a type that is no union in words."""
+    if get_origin(hint) is Literal:
+        values = {str(value).lower(): f"`{value}`" for value in reversed(get_args(hint))}
+        return " or ".join(reversed(values.values()))
+    if get_origin(hint) is list and get_args(hint) != (Any,):
+        inner = word_kind(name, *get_args(hint))
+        return f"list of {inner}s" if inner in TYPE_NAMES.values() else f"list of {inner}"
+    if hint is Any:  # what is valid is for a check to say
+        return "JSON" if name in {"json", "data"} else "text"
+    return TYPE_NAMES[get_origin(hint) or hint]
+
+
+def word_default(item: Any) -> str:  # noqa: ANN401 - a field of whatever type
+    """Return the default of a word as it would be written in JSON."""
+    if item.default is MISSING:
+        return "required"
+    return "" if item.default in (None, "") else f"`{json.dumps(item.default)}`"
 
 
 # The definition for Meltano Hub

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +27,7 @@ from benchmarks.__main__ import RESULTS
 from demo.postgres import postgres
 from demo.project import ROOT
 from docs.generate import pages
+from tap_analytics.config.resources import SECRET_SETTINGS
 from tap_analytics.tap import TapAnalytics
 from tests.singer import stream_names
 
@@ -152,8 +154,8 @@ def test_blocks_of_code_name_their_language() -> None:
 def test_json_is_json_and_settings_are_settings(block: Block) -> None:
     for text in re.split(r"(?m)^(?=\{)", block.text):
         shown = json.loads(text) if text.strip() else {}
-        if "base_url" in shown:
-            TapAnalytics(config=shown | {"api_key": "a key"}, setup_mapper=False)
+        if "base_url" in shown or "client" in shown:
+            TapAnalytics(config=shown | dict.fromkeys(SECRET_SETTINGS, "a secret"), setup_mapper=False)
 
 
 @pytest.mark.parametrize("block", of("yaml"), ids=str)
@@ -268,6 +270,41 @@ def test_the_block_on_log_lines_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     run(page, tmp_path, clean(os.environ), only="LOGLEVEL", sandbox=sandbox)
     catalog = json.loads((tmp_path / "catalog.json").read_text(encoding="utf-8"))
     assert [stream["tap_stream_id"] for stream in catalog["streams"]] == stream_names()
+
+
+# Messages, as the page on them quotes them
+
+
+@cache
+def templates() -> list[str]:
+    """Return every text of the code but docstrings, with an ellipsis for each value that is put into it."""
+    texts = []
+    for path in sorted((ROOT / "tap_analytics").rglob("*.py")):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        for node in nodes:
+            if isinstance(node, ast.JoinedStr):
+                pieces = [piece.value if isinstance(piece, ast.Constant) else "…" for piece in node.values]
+                texts.append("".join(map(str, pieces)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                texts.append(node.value.replace("%s", "…"))
+    return texts
+
+
+def quoted_messages() -> list[str]:
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    return re.findall(r"(?m)^\| `(.+?)` \| ", page)
+
+
+def test_the_page_about_messages_has_enough_of_them() -> None:
+    assert len(quoted_messages()) >= 25
+
+
+@pytest.mark.parametrize("message", quoted_messages())
+def test_messages_are_quoted_as_they_are(message: str) -> None:
+    assert re.search(r"\w{4}", message), "an ellipsis alone is in every text"
+    pattern = re.compile(".*".join(map(re.escape, message.split("…"))), re.DOTALL)
+    assert any(pattern.search(text) for text in templates())
 
 
 # The command line, as the page on it says

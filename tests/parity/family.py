@@ -6,7 +6,7 @@ from typing import Unpack
 
 from tests.parity.case import Case, Outcome, Words
 
-_QUOTED = "what is put into a path is quoted, so that a slash or a question mark in it stays one segment"
+_QUOTED = "values in a path are quoted"
 _REPOS = {number: [f"{number}/{which}" for which in range(1, (number - 1) % 3 + 2)] for number in range(1, 7)}
 _ALL_REPOS = [repo for repos in _REPOS.values() for repo in repos]
 _ORG_IDS = ["a/b", "c d", "e?f=1", "g#h", "ü%20", "plain"]

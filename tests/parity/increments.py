@@ -140,7 +140,7 @@ def _states() -> list[Case]:
             "that merges",
             "inclusive",
             "merge",
-            departure="under merge, records may come again but never be lost: lookback_days is a day",
+            departure="under merge, the last lookback_days are read again",
             records={"things": ALL[7:]},
         ),
     ]
@@ -169,7 +169,7 @@ def _children() -> list[Case]:
         case(
             "children of parents in pages",
             "orgs_in_pages",
-            departure="all parents start where the run starts, so that none loses what another one moved past",
+            departure="all parents start from the bookmark of the last run",
             records={"orgs": ["a/b", "c d", "e?f=1", "g#h", "ü%20", "plain"], "events": every},
         ),
     ]

@@ -20,7 +20,9 @@ def _json_link() -> list[Case]:
         case("only the last segment of a path", "link/sibling"),
         case("only a query", "link/query"),
         case("none at the end", "link/absent"),
-        case("empty at the end", "link/empty", departure="an empty link is the end, as null is", records=EVERY),
+        case(
+            "empty at the end", "link/empty", departure="an empty link or cursor is the end of the list", records=EVERY
+        ),
         case("deep in the body", "link/deep", {"next_url_path": "paging.next.href"}),
         case("a name that must be quoted", "link/odd", {"next_url_path": "['@odata-next link']"}),
         case("parameters are in the link", "link/absolute", endpoint={"params": {"kept": "a b"}}),
@@ -34,25 +36,25 @@ def _json_link() -> list[Case]:
             "a wrong path",
             "link/absolute",
             {"next_url_path": "links.next"},
-            departure="what announces another page and is not followed is an error, not the end",
+            departure="an answer that announces another page, but not where the paginator looks, is an error",
             error="next",
         ),
         case(
             "in a circle",
             "link/circle",
-            departure="links in a circle are an error; dlt follows them for ever",
+            departure="a link, cursor or page that repeats is an error",
             error=REPEATED,
         ),
         case(
             "to itself",
             "link/itself",
-            departure="links in a circle are an error; dlt follows them for ever",
+            departure="a link, cursor or page that repeats is an error",
             error=REPEATED,
         ),
         case(
             "to another origin",
             "link/other",
-            departure="no request, and so no secret, goes to another origin",
+            departure="a link to another origin is an error",
             error=ELSEWHERE,
         ),
     ]
@@ -76,7 +78,7 @@ def _header_link() -> list[Case]:
         case(
             "a link with two relations",
             "header/several",
-            departure="one link may have several relations (RFC 8288)",
+            departure="one link may have several relations",
             records=EVERY,
         ),
         case("a title with a comma", "header/titled"),
@@ -87,19 +89,19 @@ def _header_link() -> list[Case]:
             "a wrong relation",
             "header/next",
             {"links_next_key": "following"},
-            departure="what announces another page and is not followed is an error, not the end",
+            departure="an answer that announces another page, but not where the paginator looks, is an error",
             error="next",
         ),
         case(
             "in a circle",
             "header/circle",
-            departure="links in a circle are an error; dlt follows them for ever",
+            departure="a link, cursor or page that repeats is an error",
             error=REPEATED,
         ),
         case(
             "to another origin",
             "header/other",
-            departure="no request, and so no secret, goes to another origin",
+            departure="a link to another origin is an error",
             error=ELSEWHERE,
         ),
     ]
@@ -118,19 +120,22 @@ def _header_cursor() -> list[Case]:
         case("beside other parameters", "header_cursor/next", endpoint={"params": {"kept": "a b"}}),
         case("no selector", "header_cursor/next", endpoint={"data_selector": None}),
         case(
-            "empty at the end", "header_cursor/empty", departure="an empty cursor is the end, as none is", records=EVERY
+            "empty at the end",
+            "header_cursor/empty",
+            departure="an empty link or cursor is the end of the list",
+            records=EVERY,
         ),
         case(
             "always the same",
             "header_cursor/stuck",
-            departure="a repeated cursor is an error; dlt sends it for ever",
+            departure="a link, cursor or page that repeats is an error",
             error=REPEATED,
         ),
         case(
             "a wrong header",
             "header_cursor/next",
             {"cursor_key": "following"},
-            departure="what announces another page and is not followed is an error, not the end",
+            departure="an answer that announces another page, but not where the paginator looks, is an error",
             error="next",
         ),
     ]
@@ -170,14 +175,14 @@ def _cursor() -> list[Case]:
         case(
             "always the same",
             "cursor/stuck",
-            departure="a repeated cursor is an error; dlt sends it for ever",
+            departure="a link, cursor or page that repeats is an error",
             error=REPEATED,
         ),
         case(
             "a wrong path",
             "cursor/next",
             {"cursor_path": "meta.next"},
-            departure="what announces another page and is not followed is an error, not the end",
+            departure="an answer that announces another page, but not where the paginator looks, is an error",
             error="next",
         ),
     ]
@@ -212,13 +217,13 @@ def _auto() -> list[Case]:
         _detected(
             "pages from 1",
             "page/1/total_pages",
-            departure="pages are counted from 1 where page 1 is the first one again",
+            departure="page numbers that begin at 1 are detected",
             records=EVERY,
         ),
         _detected(
             "the link of OData",
             "apis/odata/Customers",
-            departure="@odata.nextLink is detected",
+            departure="`@odata.nextLink` is detected",
             records={"things": [f"C{number:03d}" for number in range(1, 24)]},
             key="CustomerID",
             keys={"things": ("CustomerID",)},
@@ -230,13 +235,13 @@ def _auto() -> list[Case]:
         _detected(
             "only a total, which is larger",
             "offset/total",
-            departure="a walk that ends before what the answer announces is an error",
+            departure="no detected pagination, and a total larger than the page, is an error",
             error="25",
         ),
         _detected(
             "a cursor whose parameter has another name",
             "cursor/next_page",
-            departure="a repeated page or cursor is an error; dlt reads it for ever",
+            departure="a link, cursor or page that repeats is an error",
             error=REPEATED,
         ),
     ]

@@ -38,21 +38,21 @@ def _selectors() -> list[Case]:
             "what is not there",
             "data",
             "date",
-            departure="a selector that matches nothing is an error, not zero records",
+            departure="a selector that matches nothing is an error",
             error="date",
         ),
         _selected(
             "what is not there, deep",
             "nested",
             "result.lists.things",
-            departure="a selector that matches nothing is an error, not zero records",
+            departure="a selector that matches nothing is an error",
             error="result.lists.things",
         ),
         _selected(
             "numbers and texts",
             "scalars",
             "data",
-            departure="a record is an object",
+            departure="a record that is not an object is an error",
             error="object",
         ),
     ]
@@ -72,20 +72,20 @@ def _without_selectors() -> list[Case]:
         _selected(
             "detected: the object at the root, which has a list of texts",
             "object",
-            departure="a list of texts holds no records",
+            departure="a list of texts is not detected as the records",
             records={"things": [1]},
         ),
         _selected(
             "detected: a list of texts before the records",
             "two",
-            departure="a list of texts holds no records",
+            departure="a list of texts is not detected as the records",
             records=EVERY,
         ),
         Case(
             name="selector: detected: on the first page that has records",
             about="selector",
             config=things({"path": "shapes/empty_first", "paginator": "header_link"}),
-            departure="an answer without records shows nothing about where they are",
+            departure="the selector is detected on the first page that has records",
             records=EVERY,
         ),
     ]
@@ -165,7 +165,7 @@ def _answers() -> list[Case]:
         _answered(
             "status 204",
             "shapes/204",
-            departure="an answer without content has no records",
+            departure="status 204 is a page without records",
             records={"things": []},
         ),
         _answered("a page of HTML", "shapes/html", error="JSON|HTML"),

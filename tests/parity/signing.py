@@ -45,7 +45,7 @@ def _api_keys() -> list[Case]:
             "api_key in a cookie",
             "cookie",
             {"type": "api_key", "api_key": COOKIE, "name": "session", "location": "cookie"},
-            departure="dlt has the word and has not implemented it",
+            departure="a key in a cookie is sent",
             records=EVERY,
         ),
         _auth("a wrong api_key", "header", {**key, "api_key": "not the right key"}, error="401"),

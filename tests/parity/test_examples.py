@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ from tests.singer import PREFIX, Run, assert_secret, run_tap
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-FOLDER = Path(__file__).parents[2] / "docs" / "examples"
+DOCS = Path(__file__).parents[2] / "docs"
+FOLDER = DOCS / "examples"
 
 BEARER = {f"{PREFIX}TOKEN": TOKEN}
 BASIC = {f"{PREFIX}USERNAME": USERNAME, f"{PREFIX}PASSWORD": PASSWORD}
@@ -77,6 +79,12 @@ def server() -> Iterator[Sandbox]:
     """Return a sandbox with next to no greenhouse in it."""
     with Sandbox(days=1, registrations=0, sessions=0, resources=0) as running:
         yield running
+
+
+def test_the_guide_shows_the_examples_as_they_are() -> None:
+    blocks = re.findall(r"```json\n(.*?)```", (DOCS / "other-apis.md").read_text(encoding="utf-8"), re.DOTALL)
+    shown = [json.loads(block) for block in blocks if '"client"' in block]
+    assert shown == [read(example) for example in EXAMPLES]
 
 
 def read(example: Example) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,11 @@ import pytest
 from tests.parity.expect import FILE
 from tests.parity.table import CASES, ENOUGH, PAGINATORS
 
-EXPECTED: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))["cases"]
+GUIDE = (Path(__file__).parents[2] / "docs" / "from-dlt.md").read_text(encoding="utf-8")
+
+RESULTS: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+EXPECTED: dict[str, Any] = RESULTS["cases"]
+DLT: str = RESULTS["dlt"]
 
 
 def test_every_case_has_a_name_of_its_own() -> None:
@@ -52,3 +58,11 @@ def test_records_are_expected_of_the_streams_that_a_case_names() -> None:
     for case in CASES:
         for records in (case.records, EXPECTED[case.name].get("records")):
             assert records is None or records.keys() == set(case.streams), case.name
+
+
+def test_the_guide_has_every_departure_and_no_other() -> None:
+    section = GUIDE.partition("## Departures from dlt")[2].partition("Further differences")[0]
+    named = re.findall(r"(?m)^\| [^|]+ \| ([^|]+)\. \| [^|]*\|$", section)
+    stated = {case.departure for case in CASES if case.departure is not None}
+    assert {text[0].lower() + text[1:] for text in named} == {text[0].lower() + text[1:] for text in stated}
+    assert f"{len(CASES)} configurations with dlt {DLT.rpartition('.')[0]}" in " ".join(section.split())
