@@ -431,9 +431,7 @@ def cursor_problems(incremental: Incremental, schema: Json) -> dict[str, str]:
         definition = properties[name]
     types = set(_kinds(definition))
     if not types & {"string", "integer", "number"}:
-        return {
-            "cursor_path": f"{incremental.cursor_path!r} must be a string or a number, for a timestamp or a counter"
-        }
+        return {"cursor_path": f"{incremental.cursor_path!r} must be a string (a timestamp) or a number"}
     counts = bool(types & {"integer", "number"})
     for word in ("initial_value", "end_value"):
         value = getattr(incremental, word)

@@ -26,7 +26,7 @@ TROUBLE: list[tuple[str, Fault, tuple[str, ...]]] = [
     ("The body comes byte by byte", Fault("drip", bytes_per_second=20), ("no complete answer within 0.4 s",)),
     ("The body is shorter than its `Content-Length`", Fault("long_content_length"), ("broke off",)),
     ("A chunked body is cut off", Fault("cut_chunked"), ("broke off",)),
-    ("A gzip body is cut off", Fault("cut_gzip"), ("cut off",)),
+    ("A gzip body is cut off", Fault("cut_gzip"), ("not JSON", "truncated")),
     ("The body is empty", Fault("empty_body"), ("0 bytes of application/json", "not JSON")),
     ("The body is no JSON", Fault("invalid_json"), ("not JSON", '{"data":[{"id":"1",,}]}')),
     ("The body is not UTF-8", Fault("invalid_utf8"), ("not UTF-8",)),
