@@ -55,7 +55,7 @@ class RestStream(WritingStream):
         return self._known_schema
 
     def _inferred(self) -> dict[str, Any]:
-        if not self._api.base_url and not is_absolute(self.path):
+        if not is_absolute(self._base.url):
             msg = "a sample needs base_url"
             raise DiscoveryError(msg)
         evolves = self.resource.contract.data_type == "evolve"

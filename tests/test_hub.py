@@ -100,7 +100,7 @@ def test_meltano_takes_the_definition_for_a_plugin(definition: Facts) -> None:
 
 
 def test_capabilities_are_the_same_everywhere(about: Facts, plugin: Facts, definition: Facts) -> None:
-    (told,) = re.findall(r"## What the tap is capable of\n\n(.+)\n", page())
+    (told,) = re.findall(r"## Capabilities\n\n(.+)\n", page())
     expected = sorted(about["capabilities"])
     assert sorted(plugin["capabilities"]) == expected
     assert sorted(definition["capabilities"]) == expected

@@ -240,8 +240,8 @@ def _resources_problems(config: Json, shipped: Shipped, wrong: Mapping[str, obje
             lines = [*resource_problems(resource, path, config)]
         yield from (line for line in lines if line not in seen)
         seen.update(lines)
-    if not wrong:
-        yield from _parent_problems(checked)
+    names = [entry if isinstance(entry, str) else entry.get("name") for entry in entries or () if entry]
+    yield from _parent_problems(checked, [name for name in names if isinstance(name, str)])
 
 
 def _merged_problems(stated: Json, path: str, shipped: Shipped) -> Problems:
@@ -441,9 +441,8 @@ def cursor_problems(incremental: Incremental, schema: Json) -> dict[str, str]:
     return {}
 
 
-def _parent_problems(checked: Sequence[tuple[str, Resource]]) -> Problems:
+def _parent_problems(checked: Sequence[tuple[str, Resource]], names: Sequence[str]) -> Problems:
     parents = {resource.name: resource.parent.name for _, resource in checked if resource.parent}
-    names = [resource.name for _, resource in checked]
     for path, resource in checked:
         if resource.parent is None:
             continue
