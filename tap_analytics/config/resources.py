@@ -148,7 +148,7 @@ def _normalized(endpoint: Json) -> dict[str, Any]:
         kind = value.get("type") if isinstance(value, dict) else None
         if kind == "incremental":
             normal["incremental"] = {"start_param": name, **value}
-        elif kind == "resolve":
+        elif kind == "resolve" and name in placeholders.names(path or ""):
             path = _bound(path, name, f"{{resources.{value.get('resource')}.{value.get('field')}}}")
         elif isinstance(path, str) and name in placeholders.names(path):
             path = _bound(path, name, placeholders.expand_path("{value}", {"value": value}))
@@ -240,7 +240,7 @@ def _resources_problems(config: Json, shipped: Shipped, wrong: Mapping[str, obje
             lines = [*resource_problems(resource, path, config)]
         yield from (line for line in lines if line not in seen)
         seen.update(lines)
-    names = [entry if isinstance(entry, str) else entry.get("name") for entry in entries or () if entry]
+    names = [entry.get("name") if isinstance(entry, dict) else entry for entry in entries or ()]
     yield from _parent_problems(checked, [name for name in names if isinstance(name, str)])
 
 
