@@ -165,6 +165,9 @@ def read_start(response: requests.Response, size: int, deadline: Deadline) -> by
 def _pieces(response: requests.Response) -> Iterator[bytes]:
     """Yield the body piece by piece, decompressed: never more than a piece in memory."""
     _check_encoding(response)
+    if not response.headers.get("Content-Encoding"):
+        # Without a decoder between, which would copy every byte once more.
+        return iter(lambda: response.raw.read1(PIECE, decode_content=False), b"")
     return iter(response.raw.stream(PIECE, decode_content=True))
 
 
