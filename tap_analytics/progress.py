@@ -17,6 +17,8 @@ class StreamStats:
     pages: int = 0
     records: int = 0
     retries: int = 0
+    ignored: int = 0
+    """Answers that response_actions took for pages without records."""
     state: Literal["waiting", "running", "done", "failed", "stopped"] = "waiting"
     began: float | None = None
     ended: float | None = None
@@ -55,6 +57,7 @@ class StreamStats:
             text += f", {self.seconds:.1f} s"
         if self.seconds >= 1:
             text += f", {self.rate:,.0f} records/s"
+        text += f", {_count(self.ignored, 'ignored answer')}" if self.ignored else ""
         return f"{text}, {_count(self.retries, 'retry')}" if self.retries else text
 
     @property
@@ -69,6 +72,7 @@ class StreamStats:
             "window": self.window,
             "seconds": round(self.seconds, 3),
             "retries": self.retries,
+            "ignored": self.ignored,
         }
 
 

@@ -187,6 +187,7 @@ class ReadingStream(FamilyStream):
         done, read = Slice(), 0
         try:
             for one, page in reader.pages():
+                self.stats.ignored = self.source.sender.ignored
                 if page is not None:
                     self.stats.pages += 1
                     self.stats.window = read + 1

@@ -387,3 +387,13 @@ def test_resources_from_a_file_of_their_own(config: Words, tmp_path: Path) -> No
     file.write_text(json.dumps({"resources": [resource()]}), encoding="utf-8")
     run = run_tap(config, args=[f"--config={file}"])
     assert len(run.records["things"]) == 30
+
+
+def test_answers_that_are_ignored_are_counted_in_the_summary(sandbox: Sandbox, config: Words) -> None:
+    sandbox.misbehave(Fault("status", path="/v1/resource", status=404, times=None))
+    actions = [{"status_code": 404, "action": "ignore"}]
+    schema = {"properties": {"id": {"type": "string"}}}
+    run = run_tap(config | {"resources": [resource(response_actions=actions, schema=schema)]})
+    assert run.returncode == 0, run.stderr
+    assert run.records["things"] == []
+    assert run.said("things: done", "1 ignored answer")

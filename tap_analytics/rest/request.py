@@ -81,7 +81,7 @@ class Request:
             url=expand_path(self.url, bindings),
             path=expand_path(self.path, bindings),
             params=expand(self.params, bindings),
-            headers={name: str(value) for name, value in expand(self.headers, bindings).items()},
+            headers={name: str(value) for name, value in expand(self.headers, bindings).items() if value is not None},
             json=expand(self.json, bindings),
             data=expand(self.data, bindings),
         )

@@ -84,6 +84,8 @@ class ChainWalk:
         self._width = 1
         self._records = 0
         self._is_base_guessed = False
+        self._is_proved = True
+        """Whether the end of the list is more than a page that the server refuses."""
 
     def start(self) -> None:
         """Ask for the first page, if that has not been done."""
@@ -171,6 +173,7 @@ class ChainWalk:
             return pending.result()
         except StatusError as error:
             if error.status in PAST_THE_END and isinstance(self._paginator, PageNumber) and before.records:
+                self._is_proved = False
                 return replace(before, records=[], nodes={}, label=f"{before.label}, the page after it")
             raise
 
@@ -224,7 +227,11 @@ class ChainWalk:
             )
 
     def _judge_end(self, page: Page) -> None:
-        """Warn where the server announced another number of records than were read."""
+        """Warn where more records were announced than read; raise PagingError where nothing proves the end."""
         total = page.evidence.total
-        if total is not None and total > self._records:
-            self._warn(f"{page.label}: the API announces {total:,} records; {self._records:,} were read.")
+        if total is None or total <= self._records:
+            return
+        msg = f"{page.label}: the API announces {total:,} records; {self._records:,} were read"
+        if not self._is_proved:
+            raise PagingError(msg)
+        self._warn(f"{msg}.")
