@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from tap_analytics.rest import jsonpath
-from tap_analytics.rest.evidence import BESIDE
+from tap_analytics.rest.evidence import BESIDE, ERROR_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +39,8 @@ class Selector:
 
     def __init__(self, path: str, nodes: Sequence[str] = ()) -> None:
         self.path = path
+        self.is_whole = path == "$"
+        """Whether an answer that is an object is one record as a whole."""
         self._nodes = nodes
         segments = jsonpath.parse(path)
         self._names: list[str] = []
@@ -129,7 +131,9 @@ def find_selector(root: object) -> tuple[str, bool]:
     """
     if isinstance(root, list):
         return "$", bool(root)
-    lists = list(_lists(root, ()))
+    found = list(_lists(root, ()))
+    # Errors are records only where there is nothing else, and then there are none.
+    lists = [one for one in found if one[0][0] not in ERROR_NAMES] or [one for one in found if not one[1]]
     chosen = next((one for one in lists if one[0][-1] in LIST_NAMES), lists[0] if lists else None)
     if chosen is not None:
         path, value = chosen
@@ -139,6 +143,14 @@ def find_selector(root: object) -> tuple[str, bool]:
             if root[name] is None:
                 return name, False  # a list that is not there this time
     return "$", False
+
+
+def fuller_list(root: object, path: str) -> str:
+    """Return the path of a list with records, where an empty one under no usual name was chosen; else nothing."""
+    if path.rpartition(".")[2] in LIST_NAMES:
+        return ""
+    paths = (path for path, value in _lists(root, ()) if value and path[0] not in ERROR_NAMES)
+    return ".".join(next(paths, ()))
 
 
 def _lists(value: object, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - an iterator of paths and lists
