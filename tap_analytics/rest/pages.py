@@ -136,7 +136,8 @@ class PageReader:
             return self._one_record(records, values, root, headers, is_paged=WHOLE_ANSWER not in nodes)
         if WHOLE_ANSWER in nodes:
             values[WHOLE_ANSWER] = _decoded(text)
-        return Content(records, values, evidence_of(root, headers))
+        evidence = evidence_of(root, headers)
+        return Content(records, values, replace(evidence, total=None) if selector.is_filtered else evidence)
 
     def _one_record(
         self,

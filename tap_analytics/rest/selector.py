@@ -26,6 +26,8 @@ DEEPEST_LIST = 3
 LARGEST_VALUE = 1 << 16
 """Bytes of a value beside the records above which it announces nothing."""
 
+_EMPTY = (b"[]", b"null")
+
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _exactly = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -41,6 +43,8 @@ class Selector:
         self.path = path
         self.is_whole = path == "$"
         """Whether an answer that is an object is one record as a whole."""
+        self.is_filtered = "[?" in path
+        """Whether records are left out of a list: then no total of the answer is theirs."""
         self._nodes = nodes
         segments = jsonpath.parse(path)
         self._names: list[str] = []
@@ -101,13 +105,15 @@ class Selector:
             return node if isinstance(node, list) else [Raw(_encode(node))]
         values = [Raw(_encode(node))]
         for segment in self._rest:
-            values = [child for parent in values for child in _children(parent, segment)]
+            parents, values = values, [child for parent in values for child in _children(parent, segment)]
+            if not values and not all(bytes(parent) in _EMPTY for parent in parents):
+                raise msgspec.ValidationError
         return _as_records(values)
 
     def _select_decoded(self, text: memoryview | bytes) -> tuple[list[Raw], dict[str, Any]]:
         root = _exactly.decode(text)
         values = [Raw(_encode(value)) for value in jsonpath.find(self.path, root)]
-        if not values and root:
+        if not values and root and not (self.is_filtered and jsonpath.find(self.path.partition("[?")[0], root)):
             raise msgspec.ValidationError
         return _as_records(values), root if isinstance(root, dict) else {}
 
