@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,9 +53,21 @@ CONTAINERS = ("meta", "metadata", "pagination", "paging", "page", "page_info", "
 """Objects beside the records that hold such names."""
 
 ERROR_NAMES = ("error", "errors")
+HTTP_ERRORS = range(400, 600)
 STATUS_NAMES = ("status", "success", "ok")
-FAILED = (False, "error", "failed", "failure", "fail")
-"""Values of a status that mean that a request failed."""
+FAILED = frozenset(["error", "failed", "failure", "fail", "false", "ko", "nok"])
+"""Texts of a status, in any case, that mean that a request failed."""
+
+ERROR_WORDS = frozenset(
+    (
+        *ERROR_NAMES,
+        *STATUS_NAMES,
+        *("message", "messages", "msg", "code", "title", "type", "detail", "details", "description", "reason"),
+        *("error_code", "errorCode", "error_message", "errorMessage", "error_description", "status_code", "statusCode"),
+        *("timestamp", "path", "instance", "request_id", "requestId", "trace_id", "traceId", "documentation_url"),
+    )
+)
+"""Names that objects have which say that a request failed, and what of it; a record has others."""
 
 NEXT_HEADERS = ("next", "X-Next", "X-Next-Page", "X-Next-Cursor")
 
@@ -93,10 +105,25 @@ def evidence_of(root: object, headers: Mapping[str, str]) -> Evidence:
     return Evidence(total, following, _error_name(root) if isinstance(root, dict) else "")
 
 
+def evidence_of_record(record: Mapping[str, Any], headers: Mapping[str, str]) -> Evidence:
+    """Return what an answer announces that is one record as a whole: its fields are its own, unless it is an error."""
+    announced = evidence_of(None, headers)
+    return replace(announced, error=_error_name(record) if record.keys() <= ERROR_WORDS else "")
+
+
 def _error_name(root: Mapping[str, Any]) -> str:
     """Return the name under which an answer says that the request failed, if it does."""
     names = (name for name in ERROR_NAMES if root.get(name))
-    return next(names, "") or next((name for name in STATUS_NAMES if root.get(name, True) in FAILED), "")
+    return next(names, "") or next((name for name in STATUS_NAMES if _says_no(name, root.get(name))), "")
+
+
+def _says_no(name: str, value: object) -> bool:
+    """Tell whether a status means that the request failed; 0 is a success under most names."""
+    if isinstance(value, bool) or value is None:
+        return value is False
+    if isinstance(value, int):
+        return (value == 0 and name != "status") or (name == "status" and value in HTTP_ERRORS)
+    return isinstance(value, str) and value.lower() in FAILED
 
 
 def _levels(root: object, path: str = "") -> list[tuple[Mapping[str, Any], str]]:

@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Raw
 
 from tap_analytics.rest.errors import AnswerError, UnreadableBodyError
-from tap_analytics.rest.evidence import NO_EVIDENCE, Evidence, evidence_of
+from tap_analytics.rest.evidence import NEXT_NAMES, NO_EVIDENCE, Evidence, evidence_of, evidence_of_record
 from tap_analytics.rest.request import NOTHING
-from tap_analytics.rest.selector import Selector, find_selector
+from tap_analytics.rest.selector import Selector, find_selector, fuller_list
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -88,6 +88,8 @@ class PageReader:
         self._warn = warn
         self._inform = inform
         self._has_warned = False
+        self._has_linked = False
+        self._passed_over: set[str] = set()
         self._lock = threading.Lock()
         self._selectors: dict[tuple[str, Sequence[str]], Selector] = {}
 
@@ -130,9 +132,32 @@ class PageReader:
             return self._read(whole, nodes, headers)
         matched = {node: selector.node(node, root, records) for node in nodes if node != WHOLE_ANSWER}
         values = {node: matches[0] for node, matches in matched.items() if matches}
+        if selector.is_whole and root:
+            return self._one_record(records, values, root, headers, is_paged=WHOLE_ANSWER not in nodes)
         if WHOLE_ANSWER in nodes:
             values[WHOLE_ANSWER] = _decoded(text)
-        return Content(records, values, evidence_of(root, headers))
+        evidence = evidence_of(root, headers)
+        return Content(records, values, replace(evidence, total=None) if selector.is_filtered else evidence)
+
+    def _one_record(
+        self,
+        records: list[Raw],
+        values: dict[str, Any],
+        record: dict[str, Any],
+        headers: Mapping[str, str],
+        *,
+        is_paged: bool,
+    ) -> Content:
+        """Return the content of an answer that is one record as a whole; its fields name no page and no total."""
+        evidence = evidence_of_record(record, headers)
+        link = next((name for name in NEXT_NAMES if str(record.get(name)).startswith(("http://", "https://"))), None)
+        if link and not is_paged and not self._has_linked:
+            self._has_linked = True
+            self._warn(
+                f"The answer is taken for one record, although its {link} is an address. "
+                "If more records follow there, declare data_selector and paginator."
+            )
+        return Content([] if evidence.error else records, values, evidence)
 
     def _missing(self, path: str, text: memoryview | bytes, headers: Mapping[str, str]) -> str:
         root = _decoded(text)
@@ -159,6 +184,12 @@ class PageReader:
             if holds_records:
                 self._path = path
                 self._inform(f"no data_selector is declared; the records are read at {path!r}.")
+            elif (other := fuller_list(root, path)) and other not in self._passed_over:
+                self._passed_over.add(other)
+                self._warn(
+                    f"no data_selector is declared; the records are looked for at {path!r}, where there are none, and "
+                    f"not at {other!r}, where there are some. If those are the records, declare data_selector."
+                )
             return path
 
 

@@ -384,7 +384,8 @@ class Auto(Paginator):
         named = list(_named(root, _is_next_name))
         if path := next((path for path, value in named if _is_address(path, value)), None):
             return JsonLink(next_url_path=path)
-        total = next((path for path, _ in _named(root, lambda name: name.lower() in _TOTAL_PAGES)), None)
+        pages = _named(root, lambda name: name.lower() in _TOTAL_PAGES)
+        total = next((path for path, value in pages if _is_count(value)), None)
         if total is not None:
             number = next((value for _, value in _named(root, lambda name: name in _PAGE_NAMES)), None)
             return PageNumber(base_page=1 if number == 1 else 0, total_path=total)
@@ -395,6 +396,10 @@ class Auto(Paginator):
 
 _TOTAL_PAGES = frozenset(["total_pages", "pages", "totalpages"])
 _PAGE_NAMES = frozenset(["page", "current_page", "currentPage", "page_number", "pageNumber", "number"])
+
+
+def _is_count(value: object) -> bool:
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdigit())
 
 
 def _is_next_name(name: str) -> bool:

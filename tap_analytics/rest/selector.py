@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from tap_analytics.rest import jsonpath
-from tap_analytics.rest.evidence import BESIDE
+from tap_analytics.rest.evidence import BESIDE, ERROR_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +26,8 @@ DEEPEST_LIST = 3
 LARGEST_VALUE = 1 << 16
 """Bytes of a value beside the records above which it announces nothing."""
 
+_EMPTY = (b"[]", b"null")
+
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _exactly = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -39,6 +41,10 @@ class Selector:
 
     def __init__(self, path: str, nodes: Sequence[str] = ()) -> None:
         self.path = path
+        self.is_whole = path == "$"
+        """Whether an answer that is an object is one record as a whole."""
+        self.is_filtered = "[?" in path
+        """Whether records are left out of a list: then no total of the answer is theirs."""
         self._nodes = nodes
         segments = jsonpath.parse(path)
         self._names: list[str] = []
@@ -99,13 +105,15 @@ class Selector:
             return node if isinstance(node, list) else [Raw(_encode(node))]
         values = [Raw(_encode(node))]
         for segment in self._rest:
-            values = [child for parent in values for child in _children(parent, segment)]
+            parents, values = values, [child for parent in values for child in _children(parent, segment)]
+            if not values and not all(bytes(parent) in _EMPTY for parent in parents):
+                raise msgspec.ValidationError
         return _as_records(values)
 
     def _select_decoded(self, text: memoryview | bytes) -> tuple[list[Raw], dict[str, Any]]:
         root = _exactly.decode(text)
         values = [Raw(_encode(value)) for value in jsonpath.find(self.path, root)]
-        if not values and root:
+        if not values and root and not (self.is_filtered and jsonpath.find(self.path.partition("[?")[0], root)):
             raise msgspec.ValidationError
         return _as_records(values), root if isinstance(root, dict) else {}
 
@@ -129,7 +137,9 @@ def find_selector(root: object) -> tuple[str, bool]:
     """
     if isinstance(root, list):
         return "$", bool(root)
-    lists = list(_lists(root, ()))
+    found = list(_lists(root, ()))
+    # Errors are records only where there is nothing else, and then there are none.
+    lists = [one for one in found if one[0][0] not in ERROR_NAMES] or [one for one in found if not one[1]]
     chosen = next((one for one in lists if one[0][-1] in LIST_NAMES), lists[0] if lists else None)
     if chosen is not None:
         path, value = chosen
@@ -139,6 +149,14 @@ def find_selector(root: object) -> tuple[str, bool]:
             if root[name] is None:
                 return name, False  # a list that is not there this time
     return "$", False
+
+
+def fuller_list(root: object, path: str) -> str:
+    """Return the path of a list with records, where an empty one under no usual name was chosen; else nothing."""
+    if path.rpartition(".")[2] in LIST_NAMES:
+        return ""
+    paths = (path for path, value in _lists(root, ()) if value and path[0] not in ERROR_NAMES)
+    return ".".join(next(paths, ()))
 
 
 def _lists(value: object, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - an iterator of paths and lists

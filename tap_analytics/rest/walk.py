@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
+from operator import eq
 from typing import TYPE_CHECKING, Protocol
 
 from tap_analytics.rest import jsonpath
@@ -60,23 +61,25 @@ def walk(  # noqa: PLR0913 - what both kinds of walk need
         return OffsetWalk(
             lambda offset: fetch(paginator, offset), paginator, key_of=key_of, max_in_flight=max_in_flight, warn=warn
         )
-    return ChainWalk(fetch, paginator, max_in_flight=max_in_flight, warn=warn, inform=inform)
+    return ChainWalk(fetch, paginator, key_of=key_of, max_in_flight=max_in_flight, warn=warn, inform=inform)
 
 
 class ChainWalk:
     """Pages by links, cursors or numbers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as `walk`
         self,
         fetch: Fetch,
         paginator: Paginator,
         *,
+        key_of: Callable[[Raw], Hashable] | None,
         max_in_flight: int,
         warn: Callable[[str], None],
         inform: Callable[[str], None],
     ) -> None:
         self._fetch = fetch
         self._paginator = paginator
+        self._key_of = key_of
         self._inform = inform
         self._max_in_flight = max_in_flight
         self._warn = warn
@@ -84,8 +87,6 @@ class ChainWalk:
         self._width = 1
         self._records = 0
         self._is_base_guessed = False
-        self._is_proved = True
-        """Whether the end of the list is more than a page that the server refuses."""
 
     def start(self) -> None:
         """Ask for the first page, if that has not been done."""
@@ -132,7 +133,7 @@ class ChainWalk:
             before, position = page, following
             seen.add(position)
             shown = page = self._read(before)
-            if page.records and page.records == before.records:
+            if page.records and self._is_same(page, before):
                 if self._is_end(position, page, first=len(seen) == 2):  # noqa: PLR2004 - the second page
                     return
                 shown = replace(page, records=[])
@@ -166,16 +167,33 @@ class ChainWalk:
         for position in self._paginator.ahead(self._asked[-1][0], self._width - len(self._asked), page):
             self._ask(position)
 
+    def _is_same(self, page: Page, other: Page) -> bool:
+        """Tell whether two pages hold the same rows, of which some fields may change from answer to answer."""
+        if page.records == other.records or self._key_of is None or len(page.records) != len(other.records):
+            return page.records == other.records
+        return all(map(eq, map(self._key_of, page.records), map(self._key_of, other.records)))
+
     def _read(self, before: Page) -> Page:
-        """Return the next page that was asked for; one without records where the server has none so far on."""
+        """Return the next page that was asked for; one without records where the server has none so far on.
+
+        Raises PagingError where the page before announced more, and what the request raised.
+        """
         _, pending = self._asked.popleft()
         try:
             return pending.result()
         except StatusError as error:
             if error.status in PAST_THE_END and isinstance(self._paginator, PageNumber) and before.records:
-                self._is_proved = False
+                self._judge_refusal(before, error)
                 return replace(before, records=[], nodes={}, label=f"{before.label}, the page after it")
             raise
+
+    def _judge_refusal(self, before: Page, error: StatusError) -> None:
+        """Raise PagingError where the page before a page that is refused announced more than was read."""
+        evidence = before.evidence
+        if evidence.next or (evidence.total or 0) > self._records:
+            announced = f"{evidence.total:,} records" if evidence.total else f"another page ({evidence.next})"
+            msg = f"{error} The API announces {announced}; {self._records:,} were read."
+            raise PagingError(msg) from None
 
     def _is_end(self, position: Position, page: Page, *, first: bool) -> bool:
         """Tell whether a page that is the one before again is the end of the list.
@@ -190,7 +208,7 @@ class ChainWalk:
                 return False
             # A server may answer with its last page for ever; a cache does so once.
             again = [self._fetch(paginator, at).result() for at in (position, int(str(position)) + 1)]
-            if not first and all(one.records == page.records for one in again):
+            if not first and all(self._is_same(one, page) for one in again):
                 return True
         msg = (
             f"{page.label} was answered with the page before again: the server ignores the paginator. "
@@ -227,11 +245,7 @@ class ChainWalk:
             )
 
     def _judge_end(self, page: Page) -> None:
-        """Warn where more records were announced than read; raise PagingError where nothing proves the end."""
+        """Warn where the server announced more records than were read."""
         total = page.evidence.total
-        if total is None or total <= self._records:
-            return
-        msg = f"{page.label}: the API announces {total:,} records; {self._records:,} were read"
-        if not self._is_proved:
-            raise PagingError(msg)
-        self._warn(f"{msg}.")
+        if total is not None and total > self._records:
+            self._warn(f"{page.label}: the API announces {total:,} records; {self._records:,} were read.")
