@@ -100,11 +100,11 @@ def test_meltano_takes_the_definition_for_a_plugin(definition: Facts) -> None:
 
 
 def test_capabilities_are_the_same_everywhere(about: Facts, plugin: Facts, definition: Facts) -> None:
-    (told,) = re.findall(r"## Capabilities\n\n(.+)\n", page())
+    (listed,) = re.findall(r"## Capabilities\n\n(.+)\n", page())
     expected = sorted(about["capabilities"])
     assert sorted(plugin["capabilities"]) == expected
     assert sorted(definition["capabilities"]) == expected
-    assert re.findall(r"`([^`]+)`", told) == expected
+    assert re.findall(r"`([^`]+)`", listed) == expected
 
 
 def test_settings_are_the_same_everywhere(about: Facts, plugin: Facts, definition: Facts) -> None:
