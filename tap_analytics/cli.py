@@ -48,7 +48,7 @@ Read a REST analytics API, or any REST API that you declare, as Singer messages 
 """
 
 EPILOG = """\
-Settings: base_url and api_key are needed; --about describes all of them. Each is an environment variable, too, such as
+Settings: base_url and api_key, or client; --about describes all of them. Each is an environment variable, too, such as
 TAP_ANALYTICS_API_KEY; --config ENV reads those.
 
 Exit codes: 0, all went well; 1, a setting is wrong or a stream failed (the others went on, and their state is kept);
@@ -65,7 +65,7 @@ OPTIONS = {
     "about_format": "How --about describes it; without this, as plain text.",
     "config": "File with settings, in JSON, or ENV for the environment. May be given more than once.",
     "discover": "Print the catalog: streams, fields, keys. Works without settings.",
-    "test": "Say of each selected stream whether it can be read; --test=schema only prints the SCHEMA messages.",
+    "test": "Report for each selected stream whether it can be read; --test=schema only prints the SCHEMA messages.",
     "catalog": "File with a catalog, which selects streams and fields. Without it, everything is read.",
     "state": "File with the last STATE of an earlier run, to go on from there.",
 }
@@ -347,9 +347,9 @@ def _read(file: IO[str] | None, option: str) -> dict[str, Any] | None:
     try:
         content = json.load(file)
     except ValueError as error:
-        msg = f"{option}: {file.name} is no JSON: {error}"
+        msg = f"{option}: {file.name} is not JSON: {error}"
         raise click.ClickException(msg) from None
     if not isinstance(content, dict):
-        msg = f"{option}: {file.name} holds no JSON object."
+        msg = f"{option}: {file.name} does not contain a JSON object."
         raise click.ClickException(msg)
     return content

@@ -113,7 +113,7 @@ class FamilyStream(SdkStream):
             return
         if self._parent_records is None:
             wanted = [child.resource.parent.wanted for child in self.children if child.resource.parent]
-            self._parent_records = ParentRecords(frozenset().union(*wanted))
+            self._parent_records = ParentRecords(frozenset().union(*wanted) if all(wanted) else frozenset())
         self._parent_records.add(records)
 
     def child_done(self, child: FamilyStream, *, failed: bool) -> None:

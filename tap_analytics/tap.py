@@ -46,14 +46,14 @@ class TapAnalytics(RestTap):
             "base_url",
             th.URIType(min_length=1),
             title="Base URL",
-            description="Address of the API, http or https; may have a path. Needed unless client states it.",
+            description="Address of the API, http or https; may have a path. Required unless client states it.",
         ),
         th.Property(
             "api_key",
             th.StringType(min_length=1),
             secret=True,
             title="API key",
-            description="The key of the API; needed for the shipped streams.",
+            description="The key of the API; required for the shipped streams.",
         ),
         th.Property(
             "auth_location",

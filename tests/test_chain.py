@@ -49,7 +49,12 @@ def walk(server: Server, paginator: Paginator, *, max_in_flight: int = 4) -> tup
     """Return the rows that a walk brought, in order, and its warnings."""
     warnings: list[str] = []
     chain = ChainWalk(
-        server.fetch, paginator, max_in_flight=max_in_flight, warn=warnings.append, inform=lambda _text: None
+        server.fetch,
+        paginator,
+        key_of=bytes,
+        max_in_flight=max_in_flight,
+        warn=warnings.append,
+        inform=lambda _text: None,
     )
     return [int(bytes(record)) for one in chain.pages() for record in one.records], warnings
 

@@ -24,7 +24,7 @@ LAYERS = (
     {"family", "reader", "terminal"},
     {"sdk", "config"},
     {"sync", "rest", "singer"},
-    {"declare", "progress", "timestamps"},
+    {"declare", "jsonpath", "progress", "timestamps"},
 )
 """Modules and packages of the top level, each above all that it may import."""
 

@@ -11,7 +11,15 @@ from urllib.parse import urlsplit
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import SchemaError
 
-from tap_analytics.config.words import ClientWords, Endpoint, Resource, WriteDisposition, is_absolute, plain
+from tap_analytics.config.words import (
+    ClientWords,
+    Endpoint,
+    Resource,
+    SchemaContractWords,
+    WriteDisposition,
+    is_absolute,
+    plain,
+)
 from tap_analytics.declare import build, ignored_words, problems, quoted, suggestion, words
 from tap_analytics.rest import placeholders
 from tap_analytics.rest.auth import ApiKeyAuth, Auth
@@ -305,7 +313,9 @@ def _placeholder_problems(resource: Resource, path: str) -> Problems:
             elif rest not in PLACEHOLDERS:
                 yield f"{path}.endpoint: {{{name}}} is unknown; {suggestion(rest, PLACEHOLDERS)}"
             elif (
-                endpoint.incremental.initial_value is None and rest != "end_value" and not _is_optional(endpoint, name)
+                endpoint.incremental.initial_value is None
+                and rest not in {"end_value", "lag"}
+                and not _is_optional(endpoint, name)
             ):
                 yield f"{path}.endpoint.incremental.initial_value: is missing; the first run needs it for {{{name}}}"
         elif first != "resources" and name in placeholders.names(endpoint.path or ""):
@@ -466,6 +476,8 @@ def notes(config: Json) -> Iterator[str]:
         if isinstance(entry, dict):
             seen |= dict.fromkeys(ignored_words(Resource, entry))
             seen |= dict.fromkeys(ignored_words(WriteDisposition, entry.get("write_disposition")))
+            seen |= dict.fromkeys(ignored_words(SchemaContractWords, entry.get("schema_contract")))
+            seen |= dict.fromkeys(ignored_words(Incremental, _endpoint(entry).get("incremental")))
     for name in seen:
         yield f"{name}: steers dlt's loader; it has no effect here."
 

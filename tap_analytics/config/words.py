@@ -15,8 +15,9 @@ from importlib import resources as package_files
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
+from tap_analytics import jsonpath
 from tap_analytics.declare import Words, word
-from tap_analytics.rest import jsonpath, placeholders
+from tap_analytics.rest import placeholders
 from tap_analytics.rest.auth import Auth
 from tap_analytics.rest.errors import ErrorHandler, ResponseAction
 from tap_analytics.rest.paginators import AnyPaginator, Auto, Paginator, SinglePage
@@ -152,8 +153,8 @@ class SchemaContractWords(Words):
     """What becomes of records that do not fit the schema."""
 
     ignored: ClassVar[frozenset[str]] = frozenset(["tables"])
-    columns: Mode | None = word("For new fields.")
-    data_type: Mode | None = word("For values of another type.")
+    columns: Mode | None = word("What happens to new fields.")
+    data_type: Mode | None = word("What happens to values of another type.")
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ class Resource(Words):
         "`merge`, `append` or `replace`; without it, `merge` where there is a key, else `append`."
     )
     columns: dict[str, Any] | list[Any] | None = word("Types of fields, in dlt's terms.", check=_columns_problem)
-    table_name: str | None = word("Name under which the records leave, instead of the resource's.")
+    table_name: str | None = word("Name of the stream in the output, instead of the resource's.")
     selected: bool = word("Whether the records are emitted; a parent that is not is still read.", default=True)
     include_from_parent: list[str] | None = word("Fields of the parent that each record takes over.")
     schema_contract: Mode | SchemaContractWords | None = word("What becomes of records that do not fit the schema.")

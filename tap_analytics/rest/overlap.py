@@ -312,13 +312,20 @@ def judged(pages: Iterator[Page], paginator: Offset | SinglePage, *, warn: Calla
     for page in pages:
         read += len(page.records)
         yield page
-        total = page.evidence.total or 0
+        total = announced_total(page, paginator)
         announced = f"{total:,} records" if total > read else ""
         if isinstance(paginator, SinglePage):
             announced = announced or page.evidence.next
     is_limited = isinstance(paginator, Offset) and paginator.maximum_offset is not None
     if page is not None and announced and not is_limited:
         warn(f"{page.label}: the API announces {announced}; {read:,} were read. Check the paginator.")
+
+
+def announced_total(page: Page, paginator: Offset | SinglePage) -> int:
+    """Return how many records a page says there are: at the declared path, else under a usual name; 0 for none."""
+    declared = page.nodes.get(paginator.total_path or "") if isinstance(paginator, Offset) else None
+    is_number = isinstance(declared, int | str) and str(declared).isdigit()
+    return int(str(declared)) if is_number else page.evidence.total or 0
 
 
 def misfit(page: Page) -> str:

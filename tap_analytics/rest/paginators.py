@@ -11,8 +11,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from tap_analytics import jsonpath
 from tap_analytics.declare import Words, at_least, word
-from tap_analytics.rest import jsonpath
 from tap_analytics.rest.errors import PagingError
 from tap_analytics.rest.evidence import NEXT_NAMES
 from tap_analytics.rest.pages import WHOLE_ANSWER, Page
@@ -170,12 +170,6 @@ class Offset(Paginator):
         """Return the request with offset and limit."""
         request = _written(request, self.offset_param, self.offset_body_path, position)
         return _written(request, self.limit_param, self.limit_body_path, self.limit)
-
-    def is_last(self, page: Page) -> bool:
-        """Tell whether an answer says that it is the last one."""
-        if not page.records or not self.has_more_path:
-            return False
-        return not _has_more(page, self.has_more_path)
 
     def small(self) -> Paginator:
         """Return the paginator that asks for a single record."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from tap_analytics.rest import jsonpath
+from tap_analytics import jsonpath
 from tap_analytics.rest.evidence import BESIDE, ERROR_NAMES
 
 if TYPE_CHECKING:

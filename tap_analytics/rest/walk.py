@@ -8,7 +8,7 @@ from dataclasses import replace
 from operator import eq
 from typing import TYPE_CHECKING, Protocol
 
-from tap_analytics.rest import jsonpath
+from tap_analytics import jsonpath
 from tap_analytics.rest.errors import PagingError, StatusError
 from tap_analytics.rest.overlap import PAST_THE_END, ROUND, OffsetWalk
 from tap_analytics.rest.pages import WHOLE_ANSWER, Page

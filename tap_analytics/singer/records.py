@@ -216,7 +216,7 @@ class RecordEncoder:
     def _report_discarded(self, error: DiscardedError) -> None:
         self.discarded += 1
         if self.discarded == 1:
-            self._warn(f"A record is dropped, as schema_contract demands: {error}. Further ones are only counted.")
+            self._warn(f"A record is dropped, as schema_contract says: {error}. Further ones are only counted.")
 
     def check(self, chunk: Sequence[Raw]) -> Sequence[Any] | None:
         """Return the cursors of some records, or None if a record does not fit the schema.

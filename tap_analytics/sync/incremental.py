@@ -21,7 +21,7 @@ VALUE = "cursor_value"
 BOUNDARY = "boundary_hashes"
 """Where the state keeps hashes of the emitted records at the bookmark."""
 
-PLACEHOLDERS = ("start_value", "last_value", "initial_value", "end_value")
+PLACEHOLDERS = ("start_value", "last_value", "initial_value", "end_value", "lag")
 """What `{incremental.…}` may name."""
 
 _EARLIEST, _LATEST = 946_684_800, 253_402_300_800
@@ -38,7 +38,11 @@ _PYTHON = "it needs Python"
 def _is_cursor_value(value: object) -> str | None:
     if isinstance(value, str):
         return None if parse_instant(value) is not None else "expected a timestamp or a number"
-    return None if isinstance(value, int | Decimal | float) and not isinstance(value, bool) else "expected a timestamp"
+    return (
+        None
+        if isinstance(value, int | Decimal | float) and not isinstance(value, bool)
+        else "expected a timestamp or a number"
+    )
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,9 @@ class Incremental(Words):
     )
     range_start: Literal["closed", "open"] = word("Whether records at the start value are emitted.", default="closed")
     range_end: Literal["open", "closed"] = word("Whether records at end_value are left out.", default="open")
-    row_order: Literal["asc", "desc"] | None = word("Order of the records; reading ends where it tells.")
+    row_order: Literal["asc", "desc"] | None = word(
+        "Order of the records; reading stops at the first one out of range."
+    )
     last_value_func: Literal["max", "min"] = word("Whether the greatest or the smallest value is kept.", default="max")
     on_cursor_value_missing: Literal["raise", "include", "exclude"] | None = word(
         "What becomes of a record without a value; without this, it is emitted with one warning."
@@ -111,7 +117,7 @@ class CursorPlan(SyncPlan):
         if words.end_param and words.end_value is not None:
             params[words.end_param] = words.end_value
         values = {"start_value": value, "last_value": value}
-        values |= {"initial_value": words.initial_value, "end_value": words.end_value}
+        values |= {"initial_value": words.initial_value, "end_value": words.end_value, "lag": words.lag}
         bindings = {f"incremental.{name}": values[name] for name in PLACEHOLDERS}
         label = "all records" if value is None else f"records from {words.cursor_path} {value}"
         self.slices = (Slice(label=label, params=params, bindings=bindings),)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tap_analytics import jsonpath
 from tap_analytics.sync.slices import Slice
 
 IN_MEMORY = 1 << 20
@@ -35,8 +36,9 @@ class ParentLink:
 
     @property
     def wanted(self) -> frozenset[str]:
-        """The top-level fields that are needed of a parent record."""
-        return frozenset([*(_first_name(path) for path in self.fields.values()), *self.included])
+        """The top-level fields that are needed of a parent record; none stands for all of them."""
+        names = [_first_name(path) for path in self.fields.values()]
+        return frozenset() if None in names else frozenset([*(name for name in names if name), *self.included])
 
     def slices(self, records: Iterator[Mapping[str, Any]], among: Sequence[Slice]) -> Iterator[Slice]:
         """Yield the slices of a child, in the order of its parent's records.
@@ -54,9 +56,7 @@ class ParentLink:
                 yield Slice(label=f"{one.label} of {of}", params=one.params, bindings=bindings, members=members)
 
     def _value(self, path: str, record: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
-        value: Any = record
-        for name in path.removeprefix("$.").split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
+        value = jsonpath.first(path, record)
         if value is None or isinstance(value, Mapping | list):
             shown = ", ".join(f"{name} {item!r}"[:80] for name, item in list(record.items())[:3])
             msg = f"the parent {self.name} has no value at {path!r} in its record with {shown}"
@@ -70,8 +70,10 @@ class ParentLink:
         return record[name]
 
 
-def _first_name(path: str) -> str:
-    return path.removeprefix("$.").partition(".")[0].partition("[")[0]
+def _first_name(path: str) -> str | None:
+    """Return the top-level field that a path leads through, or None where it may be any."""
+    segments = jsonpath.parse(path)
+    return segments[0] if segments and isinstance(segments[0], str) else None
 
 
 class ParentRecords:
@@ -88,7 +90,9 @@ class ParentRecords:
         """Keep what is needed of some records, given as their bytes."""
         for record in records:
             fields = _objects.decode(record)
-            self._file.write(_encode({name: value for name, value in fields.items() if name in self._wanted}) + b"\n")
+            self._file.write(
+                _encode({name: value for name, value in fields.items() if name in (self._wanted or fields)}) + b"\n"
+            )
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         """Yield the records in their order."""

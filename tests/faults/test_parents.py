@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_analytics.sync.parents import ParentLink, ParentRecords
+from tap_analytics.sync.slices import Slice
 from tests.faults.api import Api, Reply, config
 from tests.singer import run_tap
 
@@ -144,3 +146,13 @@ def test_the_order_of_the_records_of_one_parent_says_nothing_of_the_next() -> No
         children = child("a", paginator=BY_NUMBER, incremental=newest_first, schema=AT)
         run = run_tap(config(api, stream("parents", "parents", schema=ID), children))
         assert ids(run.records["a"]) == [f"{parent}-{day}" for parent in (1, 2, 3) for day in range(20, 11, -1)]
+
+
+@pytest.mark.parametrize("path", ["no", "$.no", "$..no", "inner.numbers[1]", "inner['no']"])
+def test_the_field_of_a_parent_is_any_jsonpath(path: str) -> None:
+    link = ParentLink("orgs", {"resources.orgs.x": path}, ("name",))
+    records = ParentRecords(link.wanted)
+    records.add([b'{"no":3,"inner":{"no":3,"numbers":[1,3]},"name":"a"}'])
+    (one,) = link.slices(iter(records), (Slice(),))
+    assert one.bindings == {"resources.orgs.x": 3}
+    assert one.members == b'"_orgs_name":"a"'
