@@ -122,6 +122,8 @@ class FamilyStream(SdkStream):
         self._has_failed_children |= failed
         if self.children:
             return
+        if self._parent_records is not None:
+            self._parent_records.close()
         if self._has_failed_children:
             self._uncommitted.clear()  # the next run reads the same parents for the child that failed
         else:

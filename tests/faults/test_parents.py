@@ -155,4 +155,5 @@ def test_the_field_of_a_parent_is_any_jsonpath(path: str) -> None:
     records.add([b'{"no":3,"inner":{"no":3,"numbers":[1,3]},"name":"a"}'])
     (one,) = link.slices(iter(records), (Slice(),))
     assert one.bindings == {"resources.orgs.x": 3}
+    records.close()
     assert one.members == b'"_orgs_name":"a"'
