@@ -226,7 +226,7 @@ class RestTap(SdkTap):
             tap = cls(
                 config=config.config if config else {},
                 state=_read(state, "--state"),
-                catalog=_read(catalog, "--catalog"),
+                catalog=_read_catalog(catalog),
                 parse_env_config=bool(config and config.parse_env),
                 validate_config=not discover,
                 setup_mapper=not discover,
@@ -254,8 +254,17 @@ class RestTap(SdkTap):
                 with _progress_shown(self._all_stats, wanted=self.config["progress"]):
                     self.sync_all()
                 self._sum_up()
+                if not self._selected and not self.failures:
+                    self.client.close()
+                    self.logger.error("Nothing is selected, so nothing was read. Select streams in the catalog.")
+                    sys.exit(1)
+            elif test == CliTestOptionValue.Schema.value:
+                for stream in self._selected:
+                    stream.write_schema()
             else:
-                self._test(test)
+                # The SDK would take every stream, and only those selected have a stream map.
+                working, count = test_streams(self._selected), len(self._selected) + len(self._undiscovered)
+                self.logger.info("%d of %d streams work.", working, count)
             self._conclude()
         except OutputError as error:
             self.message_writer.abandon()
@@ -267,18 +276,12 @@ class RestTap(SdkTap):
             self._sum_up()
             raise
 
-    def _test(self, test: str) -> None:
-        """Say of each stream whether it can be read, or write the schemas alone."""
-        # The SDK would take every stream, and only those selected have a stream map.
-        selected = self._selected
-        if test == CliTestOptionValue.Schema.value:
-            for stream in selected:
-                stream.write_schema()
-            return
-        for look in [stream.probe() for stream in selected]:
-            look()
-        working = sum(stream.failure is None for stream in selected)
-        self.logger.info("%d of %d streams work.", working, len(selected) + len(self._undiscovered))
+
+def test_streams(streams: Sequence[RestStream]) -> int:
+    """Report for each stream whether it can be read; return how many can."""
+    for look in [stream.probe() for stream in streams]:
+        look()
+    return sum(stream.failure is None for stream in streams)
 
 
 def parents_first(streams: dict[str, Stream]) -> dict[str, Stream]:
@@ -338,6 +341,25 @@ def _progress_shown(all_stats: Sequence[StreamStats], *, wanted: bool) -> Iterat
     terminal = importlib.import_module("tap_analytics.terminal")
     with terminal.display(all_stats):
         yield
+
+
+def _read_catalog(file: IO[str] | None) -> dict[str, Any] | None:
+    """Return the catalog that a file holds; raise ClickException where it is not one."""
+    catalog = _read(file, "--catalog")
+    if catalog is None:
+        return None
+    entries = catalog.get("streams")
+    if not isinstance(entries, list) or not entries:
+        msg = "--catalog: the file is not a catalog; it must have a list of streams, as --discover prints it."
+        raise click.ClickException(msg)
+    for index, entry in enumerate(entries):
+        for name, kind in (("tap_stream_id", str), ("schema", dict)):
+            if not isinstance(entry, dict) or not isinstance(entry.get(name), kind):
+                msg = f"--catalog: streams[{index}].{name}: is missing; write the entry as --discover prints it."
+                raise click.ClickException(msg)
+        entry.setdefault("key_properties", [])
+        entry.setdefault("metadata", [])
+    return catalog
 
 
 def _read(file: IO[str] | None, option: str) -> dict[str, Any] | None:

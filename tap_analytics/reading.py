@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk import Tap
+    from singer_sdk.singerlib import Catalog
 
     from tap_analytics.config.resources import Api
     from tap_analytics.config.words import Endpoint, Resource
@@ -50,6 +51,20 @@ class ReadingStream(FamilyStream):
         self._reader: SliceReader | None = None
         self._base = base_request(self.resource, api)
         self.source = self._source()
+
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take over the user's catalog; the stream's own key stands where it has none, and cannot be deselected."""
+        super().apply_catalog(catalog)
+        self.primary_keys = self.primary_keys or self.resource.key_properties
+        entry = catalog.get_stream(self.name)
+        if entry is None:
+            return
+        entry.key_properties = list(self.primary_keys)
+        for key in self.primary_keys:
+            metadata = entry.metadata.get(("properties", key))
+            if metadata is not None and metadata.selected is False:
+                metadata.selected = True
+                self.warn(f"its key {key} is deselected in the catalog; it is emitted all the same.")
 
     def _source(self) -> Source:
         endpoint = self.resource.requests

@@ -174,6 +174,7 @@ class SdkTap(Tap):
     # The SDK takes any state for its own, and fails at the first stream where it is not.
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over the state of an earlier run; an unusable state is ignored with a warning."""
+        state = unwrapped(state)
         bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
         if not isinstance(bookmarks, dict):
             self.logger.warning("The state has no bookmarks by stream; it is ignored, and all streams start over.")
@@ -207,6 +208,14 @@ class SdkTap(Tap):
     def terminate(self, signum: int) -> None:
         """Leave after a signal."""
         raise NotImplementedError
+
+
+def unwrapped(state: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a state without what is around it: a STATE message, `value` alone, or Meltano's `singer_state`."""
+    for name in ("singer_state", "value"):
+        if isinstance(state, dict) and isinstance(state.get(name), dict) and "bookmarks" not in state:
+            state = state[name]
+    return state
 
 
 def contexts_problem(stream: Stream) -> str | None:
