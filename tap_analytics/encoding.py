@@ -114,7 +114,9 @@ class EncodingStream(ReadingStream):
         return None
 
     def _observe(self, cursors: Sequence[Any], records: Sequence[Raw]) -> list[bool] | None:
-        choice = self.plan().observe(cursors, records)
+        plan = self.plan()
+        plan.limit = self._limit
+        choice = plan.observe(cursors, records)
         wanted = None if choice is None else list(choice)
         if self.children:
             self.keep_for_children(records if wanted is None else list(compress(records, wanted)))

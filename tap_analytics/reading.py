@@ -18,6 +18,7 @@ from tap_analytics.rest.errors import RestError, RetryPolicy
 from tap_analytics.rest.pages import Page, PageReader
 from tap_analytics.rest.request import NOTHING, Request, joined
 from tap_analytics.rest.walk import Walk, walk
+from tap_analytics.singer.records import KeyReader
 from tap_analytics.sync.incremental import CursorPlan
 from tap_analytics.sync.parents import ParentError
 from tap_analytics.sync.replication import BackfillPlan, IncrementalByDay, SyncContext, SyncPlan
@@ -136,6 +137,7 @@ class ReadingStream(FamilyStream):
             backfill_began=self._backfill_began(),
             cursor=schema,
             deduplicates=self.resource.disposition == "append",
+            key_of=KeyReader(self.resource.keys).key_of,
         )
 
     def _backfill_began(self) -> datetime | None:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from math import isfinite
-from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_analytics.config import resources
 from tap_analytics.declare import Words, at_least, problems, quoted, word
+from tap_analytics.rest.auth import Auth
 from tap_analytics.timestamps import parse_instant
 
 if TYPE_CHECKING:
@@ -26,21 +27,62 @@ if TYPE_CHECKING:
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110, 5.6.2
 _OF_HTTP = {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "te", "upgrade", "expect"}
 _NUMBERS = ("backoff_factor", "request_timeout")
-_SECRET_WORDS = frozenset(["api_key", "token", "password", "client_secret", "access_token"])
-_SECRET_HEADER = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
+_SECRET_NAMES = frozenset(
+    "apikey token password passwd secret clientsecret accesstoken refreshtoken authtoken accesskey secretkey "  # noqa: SIM905 - a list of words
+    "privatekey authkey subscriptionkey".split()
+)
+"""Names of secrets, in lower case and without what separates words."""
+_LONG_NAMES = frozenset(["key", "appid", "appkey", "sig", "signature"])
+"""Names of which the value is a secret where it is as long as one."""
+_LONG = 16
+_SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password|signature|session", re.IGNORECASE)
 
 
-def secrets(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield every secret in the settings, at whatever depth: those of `auth`, and headers that carry one."""
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            if name == "headers":
+_AUTH_TYPES = {name for kind in get_args(Auth) for name in (kind.type, *getattr(kind, "aliases", ()))}
+
+
+def secrets(config: object) -> Iterator[str]:
+    """Yield every secret in the settings, at whatever depth: in `auth`, headers, parameters, bodies and addresses."""
+    if isinstance(config, Mapping):
+        for name, value in config.items():
+            if name == "headers" and isinstance(value, Mapping):
                 yield from (str(text) for header, text in value.items() if _SECRET_HEADER.search(str(header)))
-            yield from secrets(value)
-        elif isinstance(value, list):
-            yield from (secret for item in value if isinstance(item, Mapping) for secret in secrets(item))
-        elif name in _SECRET_WORDS and isinstance(value, str):
-            yield value.strip()
+            if name == "auth":
+                yield from _misplaced(value)
+            if _is_secret(str(name), value) and isinstance(value, str | int | float | Decimal):
+                yield str(value).strip()
+            else:
+                yield from secrets(value)
+    elif isinstance(config, list):
+        yield from (secret for item in config for secret in secrets(item))
+    elif isinstance(config, str) and "?" in config:
+        yield from (value for name, value in parse_qsl(config.partition("?")[2]) if _is_secret(name, value))
+
+
+def _is_secret(name: str, value: object) -> bool:
+    plain = re.sub(r"[^a-z]", "", name.lower())
+    if "{" in str(value) and isinstance(value, str):
+        return False  # a placeholder
+    return plain in _SECRET_NAMES or (plain in _LONG_NAMES and len(str(value)) >= _LONG)
+
+
+def _misplaced(auth: object) -> Iterator[str]:
+    """Yield what may be a secret in an authentication that is not valid: the message that refuses it quotes it."""
+    if isinstance(auth, str):
+        yield from () if auth in _AUTH_TYPES else (auth,)
+    elif isinstance(auth, Mapping):
+        for name, value in auth.items():
+            if _is_secret(str(name), value):
+                yield from _texts(value)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield all texts and numbers in a value, which may be of the wrong type."""
+    if isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value).strip()
 
 
 def prepare(config: dict[str, Any]) -> list[str]:

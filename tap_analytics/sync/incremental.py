@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
 from tap_analytics.declare import Words, at_least, word
-from tap_analytics.sync.replication import BOOKMARK, State, SyncContext, SyncPlan
+from tap_analytics.sync.replication import BOOKMARK, CLOCK_TOLERANCE, State, SyncContext, SyncPlan
 from tap_analytics.sync.slices import Slice
 from tap_analytics.timestamps import earlier, format_instant, format_like, parse_instant
 
@@ -106,6 +106,10 @@ class CursorPlan(SyncPlan):
         self._deduplicates = context.deduplicates and incremental.range_start == "closed"
         self._known = frozenset(state.get(BOUNDARY, ())) if self._deduplicates else frozenset()
         self._boundary: dict[str, None] = {}
+        self._late: dict[str, Any] = {}
+        """Positions of the records that the bookmark may not pass, by their hashes: they were made during the run."""
+        self._began = context.began
+        self._key_of = context.key_of
         self._newest_value: object = None
         self._has_missed = False
         self._until = None if incremental.end_value is None else self.position(incremental.end_value)
@@ -181,15 +185,23 @@ class CursorPlan(SyncPlan):
         position = self.position(value)
         if position is None:
             return True
-        is_known = False
-        if position in (self._newest, self._since):
-            digest = hashlib.blake2b(bytes(record), digest_size=8).hexdigest()  # type: ignore[call-overload] # bytes, or what has them
-            is_known = position == self._since and digest in self._known
-            if position == self._newest:
-                self._boundary[digest] = None
-        return not is_known
+        is_late = self._sign > 0 and position >= self._kept_back(
+            earlier(self.limit or self._began, CLOCK_TOLERANCE), position
+        )
+        if not (self._known or is_late or position == self._newest):
+            return True
+        digest = hashlib.blake2b(repr((self._key_of(record), value)).encode(), digest_size=8).hexdigest()
+        if position == self._newest:
+            self._boundary[digest] = None
+        if is_late:
+            self._late[digest] = position
+        return digest not in self._known
 
-    def _state(self, bookmark: object) -> State:
+    def _kept_back(self, instant: datetime, position: Any) -> Any:  # noqa: ANN401 - instants or numbers
+        """Return an instant that the bookmark may not pass, in the kind of another position."""
+        raise NotImplementedError
+
+    def _state(self, bookmark: object, position: Any) -> State:  # noqa: ANN401 - an instant or a number
         if self._words.end_value is not None:
             return {}
         state: State = {BOOKMARK: bookmark}
@@ -197,7 +209,8 @@ class CursorPlan(SyncPlan):
             state[VALUE] = self._newest_value
         if self._deduplicates:
             same = self._newest == self._since
-            state[BOUNDARY] = sorted({*self._boundary, *(self._known if same else ())})
+            late = (digest for digest, one in self._late.items() if one >= position)
+            state[BOUNDARY] = sorted({*self._boundary, *late, *(self._known if same else ())})
         return state
 
 
@@ -240,10 +253,13 @@ class TimestampPlan(CursorPlan):
         del done
         if self._newest is None:
             return {}
-        if self._sign < 0:
-            return self._state(format_instant(min(self._newest, self._bookmark or self._newest)))
-        newest = min(self._newest, limit)
-        return self._state(format_instant(max(newest, self._bookmark or newest)))
+        newest = self._newest if self._sign < 0 else min(self._newest, limit)
+        kept = (min if self._sign < 0 else max)(newest, self._bookmark or newest)
+        return self._state(format_instant(kept), kept)
+
+    def _kept_back(self, instant: datetime, position: datetime) -> datetime:
+        del position
+        return instant
 
 
 class NumberPlan(CursorPlan):
@@ -287,9 +303,12 @@ class NumberPlan(CursorPlan):
             return {}
         if self._is_time:
             newest = min(newest, _at(limit, newest))
-        if self._bookmark is None:
-            return self._state(newest)
-        return self._state(max(newest, self._bookmark) if self._sign > 0 else min(newest, self._bookmark))
+        if self._bookmark is not None:
+            newest = max(newest, self._bookmark) if self._sign > 0 else min(newest, self._bookmark)
+        return self._state(newest, newest)
+
+    def _kept_back(self, instant: datetime, position: Any) -> Any:  # noqa: ANN401 - numbers
+        return _at(instant, position) if self._is_time else position + 1
 
 
 def _number(value: float) -> Any:  # noqa: ANN401 - a number

@@ -15,7 +15,7 @@ from tap_analytics.sync.slices import DayFilter, DayWindow, Slice
 from tap_analytics.timestamps import earlier, format_instant, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 CLOCK_TOLERANCE = timedelta(hours=1)
 """How far the server's clock may be behind ours without a gap between backfill and incremental stream."""
@@ -46,6 +46,8 @@ class SyncContext:
     """The JSON Schema of the stream's replication key."""
     deduplicates: bool = False
     """Whether records at the bookmark that an earlier run emitted are left out."""
+    key_of: Callable[[Any], Hashable] = bytes
+    """Returns what tells an encoded record from the others."""
 
     @property
     def cautious(self) -> datetime:
@@ -67,6 +69,8 @@ class SyncPlan:
         """What the state must say at once, whether or not a record comes."""
         self.is_complete = False
         """Whether nothing that is still to come can be wanted, as the order of the records tells."""
+        self.limit: datetime | None = None
+        """What the bookmark cannot pass, as far as the server's clock is known; the stream says it."""
         self._since: Any = None
         self._newest: Any = None
 
