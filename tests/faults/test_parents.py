@@ -157,3 +157,32 @@ def test_the_field_of_a_parent_is_any_jsonpath(path: str) -> None:
     assert one.bindings == {"resources.orgs.x": 3}
     records.close()
     assert one.members == b'"_orgs_name":"a"'
+
+
+@pytest.mark.parametrize(
+    "paginator",
+    [
+        {"type": "cursor", "cursor_path": "next", "has_more_path": "has_more"},
+        {"type": "page_number", "has_more_path": "has_more", "stop_after_empty_page": False},
+        {"type": "page_number", "total_path": "total", "stop_after_empty_page": False},
+        {"type": "offset", "limit": 10, "has_more_path": "has_more"},
+        "json_link",
+    ],
+    ids=str,
+)
+def test_a_child_without_an_answer_has_no_records_whatever_its_paginator(paginator: object) -> None:
+    def answer(asked: Asked) -> object:
+        if asked.path == "/parents":
+            return {"data": PARENTS[:3]}
+        if asked.path == "/a/1":
+            return Reply({"message": "none"}, status=404)
+        return (
+            Reply(b"", status=204) if asked.path == "/a/2" else {"data": [{"id": "a3"}], "has_more": False, "total": 1}
+        )
+
+    ignored = [{"status_code": 404, "action": "ignore"}]
+    with Api(answer) as api:
+        children = child("a", paginator=paginator, response_actions=ignored)
+        run = run_tap(config(api, stream("parents", "parents", schema=ID), children))
+        assert run.returncode == 0, run.stderr
+        assert ids(run.records["a"]) == ["a3"]
