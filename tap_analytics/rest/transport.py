@@ -52,7 +52,7 @@ class Transport:
         self._session.headers.update({"Accept-Encoding": ENCODING, "Accept": "application/json"})
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, Adapter(pool_maxsize=connections))
-        self._environment: dict[str, Any] | None = None
+        self._environments: dict[object, dict[str, Any]] = {}
 
     def send(self, request: Request, deadline: Deadline, sign: Callable[[Request], Request]) -> requests.Response:
         """Send a request, follow its redirects, and return the answer with its body still unread.
@@ -95,15 +95,16 @@ class Transport:
                 auth=_as_it_is,
             )
         )
-        if self._environment is None:
-            # The proxies and certificates that the user's environment names.
-            self._environment = dict(
+        server = origin(prepared.url or "")
+        if server not in self._environments:
+            # The proxies and certificates that the user's environment names, which are not the same for each server.
+            self._environments[server] = dict(
                 self._session.merge_environment_settings(prepared.url, {}, stream=True, verify=None, cert=None)
             )
         # Not `session.send`, which reads the body of a redirect, however large.
         adapter = self._session.get_adapter(prepared.url or "")
         began = time.monotonic()
-        response = adapter.send(prepared, timeout=deadline.timeout, **self._environment)
+        response = adapter.send(prepared, timeout=deadline.timeout, **self._environments[server])
         response.elapsed = timedelta(seconds=time.monotonic() - began)
         self._compare_clocks(response.headers.get("Date"))
         return response
