@@ -10,6 +10,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
 import requests
 from requests.exceptions import InvalidHeader, InvalidSchema
 from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError, ProxyError, SSLError
@@ -36,6 +37,10 @@ PIECE = 1 << 16
 
 ENCODING = "gzip"
 """The content encoding that is asked for."""
+
+_JSON = {"Content-Type": "application/json"}
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _OTHER_ENCODINGS = {"br", "compress", "deflate", "zstd"}
 
@@ -89,9 +94,9 @@ class Transport:
             requests.Request(
                 request.method,
                 request.with_query().url,
-                headers=dict(request.headers),
-                json=request.json,
-                data=request.data,
+                headers=dict(request.headers if request.json is None else {**_JSON, **request.headers}),
+                # Not the `json` of requests, which knows no decimals: values of a parent lose no digit.
+                data=request.data if request.json is None else _encode(request.json),
                 auth=_as_it_is,
             )
         )

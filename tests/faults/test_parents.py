@@ -186,3 +186,25 @@ def test_a_child_without_an_answer_has_no_records_whatever_its_paginator(paginat
         run = run_tap(config(api, stream("parents", "parents", schema=ID), children))
         assert run.returncode == 0, run.stderr
         assert ids(run.records["a"]) == ["a3"]
+
+
+def test_what_children_take_over_and_ask_for_loses_no_digit() -> None:
+    number = "12345678901234567.8901234567890"
+
+    def answer(asked: Asked) -> object:
+        if asked.path == "/parents":
+            return Reply(f'{{"data":[{{"id":1,"size":{number},"price":1.10}}]}}'.encode())
+        return {"data": [{"id": "a1"}]}
+
+    with Api(answer) as api:
+        sized = stream("parents", "parents", schema={"properties": {**ID["properties"], "size": {"type": "number"}}})
+        asked = {"method": "POST", "json": {"size": "{resources.parents.size}"}}
+        path = "a/{resources.parents.size}/{resources.parents.price}"
+        children = stream("a", path, include_from_parent=["size"], **asked)
+        run = run_tap(config(api, sized, children))
+        assert run.returncode == 0, run.stderr
+        assert str(run.records["a"][0]["_parents_size"]) == number
+        assert {(one.path, one.body) for one in api.asked[1:] if one.method == "POST"} == {
+            (f"/a/{number}/1.10", f'{{"size":{number}}}')
+        }
+        assert {one.header("Content-Type") for one in api.asked if one.method == "POST"} == {"application/json"}
