@@ -168,9 +168,13 @@ class Sender:
 
     def _json(self, request: Request, deadline: Deadline) -> Any:  # noqa: ANN401 - any JSON
         """Return the JSON that a request is answered with, for tokens; raises what `_judge` raises."""
-        response = self.client.transport.send(request, deadline, lambda unsigned: unsigned)
-        self._judge(response, deadline, label=f"{request.label} ")
-        body = read_body(response, self.client.transport.buffers, deadline)
+        try:
+            response = self.client.transport.send(request, deadline, lambda unsigned: unsigned)
+            self._judge(response, deadline, label=f"{request.label} ")
+            body = read_body(response, self.client.transport.buffers, deadline)
+        except TransportError as error:
+            msg = f"{request.label}: {error}"
+            raise TransportError(msg) from None
         try:
             return msgspec.json.decode(body.text())
         except ValueError as error:

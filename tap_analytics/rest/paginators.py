@@ -103,6 +103,11 @@ def _has_more(page: Page, path: str) -> bool:
     return value
 
 
+def _is_absent(page: Page) -> bool:
+    """Tell whether there was no answer to read: 204, or one that response_actions ignore."""
+    return not (page.records or page.nodes or page.headers)
+
+
 def _number(page: Page, path: str, name: str) -> int:
     """Return the whole number at a path; raises PagingError where there is none."""
     value = page.nodes.get(path)
@@ -207,7 +212,7 @@ class PageNumber(Paginator):
     def next(self, position: Position, page: Page) -> Position | None:
         """Return the next number, unless the page, the total or a limit says that there is none."""
         following = cast("int", position) + 1
-        if not page.records and (self.stop_after_empty_page or not self.nodes):
+        if _is_absent(page) or (not page.records and (self.stop_after_empty_page or not self.nodes)):
             return None
         if self.maximum_page is not None and following >= self.maximum_page:
             return None
@@ -251,7 +256,7 @@ class Cursor(Paginator):
     def next(self, position: Position, page: Page) -> Position | None:
         """Return the cursor in a page; null, an empty text and no cursor at all are the end, 0 is a cursor."""
         del position
-        if self.stop_after_empty_page and not page.records:
+        if _is_absent(page) or (self.stop_after_empty_page and not page.records):
             return None
         if self.has_more_path and not _has_more(page, self.has_more_path):
             return None

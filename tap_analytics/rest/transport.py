@@ -10,6 +10,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
 import requests
 from requests.exceptions import InvalidHeader, InvalidSchema
 from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError, ProxyError, SSLError
@@ -37,6 +38,10 @@ PIECE = 1 << 16
 ENCODING = "gzip"
 """The content encoding that is asked for."""
 
+_JSON = {"Content-Type": "application/json"}
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
 _OTHER_ENCODINGS = {"br", "compress", "deflate", "zstd"}
 
 
@@ -52,7 +57,7 @@ class Transport:
         self._session.headers.update({"Accept-Encoding": ENCODING, "Accept": "application/json"})
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, Adapter(pool_maxsize=connections))
-        self._environment: dict[str, Any] | None = None
+        self._environments: dict[object, dict[str, Any]] = {}
 
     def send(self, request: Request, deadline: Deadline, sign: Callable[[Request], Request]) -> requests.Response:
         """Send a request, follow its redirects, and return the answer with its body still unread.
@@ -89,21 +94,22 @@ class Transport:
             requests.Request(
                 request.method,
                 request.with_query().url,
-                headers=dict(request.headers),
-                json=request.json,
-                data=request.data,
+                headers=dict(request.headers if request.json is None else {**_JSON, **request.headers}),
+                # Not the `json` of requests, which knows no decimals: values of a parent lose no digit.
+                data=request.data if request.json is None else _encode(request.json),
                 auth=_as_it_is,
             )
         )
-        if self._environment is None:
-            # The proxies and certificates that the user's environment names.
-            self._environment = dict(
+        server = origin(prepared.url or "")
+        if server not in self._environments:
+            # The proxies and certificates that the user's environment names, which are not the same for each server.
+            self._environments[server] = dict(
                 self._session.merge_environment_settings(prepared.url, {}, stream=True, verify=None, cert=None)
             )
         # Not `session.send`, which reads the body of a redirect, however large.
         adapter = self._session.get_adapter(prepared.url or "")
         began = time.monotonic()
-        response = adapter.send(prepared, timeout=deadline.timeout, **self._environment)
+        response = adapter.send(prepared, timeout=deadline.timeout, **self._environments[server])
         response.elapsed = timedelta(seconds=time.monotonic() - began)
         self._compare_clocks(response.headers.get("Date"))
         return response

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ IN_MEMORY = 1 << 20
 """Bytes of parent records above which they are kept in a temporary file."""
 
 _objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -103,7 +105,7 @@ class ParentRecords:
             if not line:
                 return
             position = self._file.tell()
-            yield msgspec.json.decode(line)
+            yield _exactly(line)
 
     def close(self) -> None:
         """Free what the records take."""

@@ -157,3 +157,54 @@ def test_the_field_of_a_parent_is_any_jsonpath(path: str) -> None:
     assert one.bindings == {"resources.orgs.x": 3}
     records.close()
     assert one.members == b'"_orgs_name":"a"'
+
+
+@pytest.mark.parametrize(
+    "paginator",
+    [
+        {"type": "cursor", "cursor_path": "next", "has_more_path": "has_more"},
+        {"type": "page_number", "has_more_path": "has_more", "stop_after_empty_page": False},
+        {"type": "page_number", "total_path": "total", "stop_after_empty_page": False},
+        {"type": "offset", "limit": 10, "has_more_path": "has_more"},
+        "json_link",
+    ],
+    ids=str,
+)
+def test_a_child_without_an_answer_has_no_records_whatever_its_paginator(paginator: object) -> None:
+    def answer(asked: Asked) -> object:
+        if asked.path == "/parents":
+            return {"data": PARENTS[:3]}
+        if asked.path == "/a/1":
+            return Reply({"message": "none"}, status=404)
+        return (
+            Reply(b"", status=204) if asked.path == "/a/2" else {"data": [{"id": "a3"}], "has_more": False, "total": 1}
+        )
+
+    ignored = [{"status_code": 404, "action": "ignore"}]
+    with Api(answer) as api:
+        children = child("a", paginator=paginator, response_actions=ignored)
+        run = run_tap(config(api, stream("parents", "parents", schema=ID), children))
+        assert run.returncode == 0, run.stderr
+        assert ids(run.records["a"]) == ["a3"]
+
+
+def test_what_children_take_over_and_ask_for_loses_no_digit() -> None:
+    number = "12345678901234567.8901234567890"
+
+    def answer(asked: Asked) -> object:
+        if asked.path == "/parents":
+            return Reply(f'{{"data":[{{"id":1,"size":{number},"price":1.10}}]}}'.encode())
+        return {"data": [{"id": "a1"}]}
+
+    with Api(answer) as api:
+        sized = stream("parents", "parents", schema={"properties": {**ID["properties"], "size": {"type": "number"}}})
+        asked = {"method": "POST", "json": {"size": "{resources.parents.size}"}}
+        path = "a/{resources.parents.size}/{resources.parents.price}"
+        children = stream("a", path, include_from_parent=["size"], **asked)
+        run = run_tap(config(api, sized, children))
+        assert run.returncode == 0, run.stderr
+        assert str(run.records["a"][0]["_parents_size"]) == number
+        assert {(one.path, one.body) for one in api.asked[1:] if one.method == "POST"} == {
+            (f"/a/{number}/1.10", f'{{"size":{number}}}')
+        }
+        assert {one.header("Content-Type") for one in api.asked if one.method == "POST"} == {"application/json"}
