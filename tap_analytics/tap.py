@@ -17,6 +17,8 @@ from tap_analytics.sync.replication import LONGEST_WINDOW
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tap_analytics.config.words import Resource
+
 STREAMS: tuple[type[RestStream], ...] = (
     streams.Clients,
     streams.Locations,
@@ -35,6 +37,11 @@ STREAMS: tuple[type[RestStream], ...] = (
 )
 
 SHIPPED: Mapping[str, type[RestStream]] = {stream.resource.name: stream for stream in STREAMS}
+
+
+def shipped_resources() -> dict[str, Resource]:
+    """Return what the shipped streams read, by their names."""
+    return {name: stream.resource for name, stream in SHIPPED.items()}
 
 
 class TapAnalytics(RestTap):
@@ -198,7 +205,7 @@ class TapAnalytics(RestTap):
         self.secrets.add(*settings.secrets(config))
         for note in [*settings.prepare(config), *settings.unknown(config, self.config_jsonschema)]:
             self.logger.warning(note)
-        shipped = {name: stream.resource for name, stream in SHIPPED.items()}
+        shipped = shipped_resources()
         mistakes = list(settings.check(config, self.config_jsonschema, shipped, complete=complete))
         yield from mistakes
         for note in resources.notes(config):
@@ -212,7 +219,6 @@ class TapAnalytics(RestTap):
     def discover_streams(self) -> list[RestStream]:
         """Return the streams that the settings ask for; they share one client."""
         config = self.config
-        shipped = {name: stream.resource for name, stream in SHIPPED.items()}
         self.client = Client(
             timeout=float(config.get("request_timeout", 300)),
             max_in_flight=config.get("max_in_flight", 1),
@@ -223,5 +229,5 @@ class TapAnalytics(RestTap):
             SHIPPED[resource.name](self, self.client, api, resource)
             if config.get("resources") is None
             else RestStream(self, self.client, api, resource)
-            for resource in resources.resources(config, shipped)
+            for resource in resources.resources(config, shipped_resources())
         )
