@@ -365,6 +365,10 @@ def _parameter_problems(resource: Resource, path: str, auth: Auth | None) -> Pro
 
 def _paginator_problems(endpoint: Endpoint, path: str) -> Problems:
     paginator = endpoint.paginator
+    if paginator is not None and endpoint.data is not None:
+        for name in [item.name for item in fields(paginator) if item.name.endswith("_body_path")]:
+            if getattr(paginator, name):
+                yield f"{path}.endpoint.paginator.{name}: writes into a JSON body; state json instead of data"
     if isinstance(paginator, Offset | PageNumber):
         for param in [item.name for item in fields(paginator) if item.name.endswith("_param")]:
             body_path = param.replace("_param", "_body_path")

@@ -119,6 +119,13 @@ def _number(page: Page, path: str, name: str) -> int:
     raise PagingError(msg)
 
 
+def _body_path_problem(path: str) -> str | None:
+    """Return what would be valid where a path does not lead through objects alone, which can be made."""
+    segments = jsonpath.parse(path)
+    is_plain = bool(segments) and path.removeprefix("$.") == ".".join(map(str, segments or ()))
+    return None if is_plain else "expected names with dots between them, such as variables.page"
+
+
 def _paths(*paths: str | None) -> tuple[str, ...]:
     return tuple(path for path in paths if path)
 
@@ -154,8 +161,12 @@ class Offset(Paginator):
     offset: int = word("Offset of the first page.", default=0, check=at_least(0))
     offset_param: str | None = word("Parameter with the offset.", default="offset")
     limit_param: str | None = word("Parameter with the limit.", default="limit")
-    offset_body_path: str | None = word("Path in the JSON body for the offset, instead of a parameter.")
-    limit_body_path: str | None = word("Path in the JSON body for the limit, instead of a parameter.")
+    offset_body_path: str | None = word(
+        "Path in the JSON body for the offset, instead of a parameter.", check=_body_path_problem
+    )
+    limit_body_path: str | None = word(
+        "Path in the JSON body for the limit, instead of a parameter.", check=_body_path_problem
+    )
     total_path: str | None = word("Path of the number of records there are.", check=jsonpath.problem)
     maximum_offset: int | None = word("Offset before which reading ends.", check=at_least(0))
     has_more_path: str | None = word("Path of whether there is another page.", check=jsonpath.problem)
@@ -189,7 +200,9 @@ class PageNumber(Paginator):
     base_page: int = word("Number of the first page.", default=0, check=at_least(0))
     page: int | None = word("Number to begin with; without it, base_page.", check=at_least(0))
     page_param: str | None = word("Parameter with the number.", default="page")
-    page_body_path: str | None = word("Path in the JSON body for the number, instead of a parameter.")
+    page_body_path: str | None = word(
+        "Path in the JSON body for the number, instead of a parameter.", check=_body_path_problem
+    )
     total_path: str | None = word("Path of the number of pages there are.", check=jsonpath.problem)
     maximum_page: int | None = word("Number before which reading ends.", check=at_least(0))
     stop_after_empty_page: bool = word("Whether an empty page is the end.", default=True)
@@ -240,7 +253,9 @@ class Cursor(Paginator):
     type: ClassVar[str] = "cursor"
     cursor_path: str = word("Path of the next cursor.", default="cursors.next", check=jsonpath.problem)
     cursor_param: str | None = word("Parameter with the cursor.", default="cursor")
-    cursor_body_path: str | None = word("Path in the JSON body for the cursor, instead of a parameter.")
+    cursor_body_path: str | None = word(
+        "Path in the JSON body for the cursor, instead of a parameter.", check=_body_path_problem
+    )
     stop_after_empty_page: bool = word("Whether an empty page is the end.", default=False)
     has_more_path: str | None = word("Path of whether there is another page.", check=jsonpath.problem)
 
