@@ -68,7 +68,12 @@ class SecretFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the record; let every record pass."""
-        message = record.getMessage()
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            # logging itself would print the arguments of a message that they do not fit, as they are.
+            message = f"{record.msg} {record.args}"
+            record.msg, record.args = message, ()
         redacted = self._secrets.redact(message)
         if redacted != message:
             record.msg, record.args = redacted, ()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
 
+from tap_analytics.rest.secrets import SecretFilter, Secrets
 from tests.faults.api import Api, Asked, Reply, config
 from tests.singer import run_tap
 
@@ -69,3 +71,11 @@ def test_words_of_the_configuration_stay_readable() -> None:
     with Api(lambda _: [{"name": "integer"}]) as api:
         run = run_tap(config(api, resource))
         assert run.said("The API sends fields that the schema does not have: name.")
+
+
+def test_a_message_that_its_arguments_do_not_fit_is_logged_without_the_secret() -> None:
+    secrets = Secrets()
+    secrets.add(SECRET)
+    record = logging.LogRecord("x", logging.INFO, "", 1, "%d of %s", (SECRET, "x"), None)
+    assert SecretFilter(secrets).filter(record)
+    assert record.getMessage() == "%d of %s ('***', 'x')"
