@@ -103,7 +103,8 @@ class CursorPlan(SyncPlan):
         super().__init__()
         self._words = incremental
         self._sign = -1 if incremental.last_value_func == "min" else 1
-        self._deduplicates = context.deduplicates and incremental.range_start == "closed"
+        # With a lag, dlt (1.31) emits again what it reads again.
+        self._deduplicates = context.deduplicates and incremental.range_start == "closed" and not incremental.lag
         self._known = frozenset(state.get(BOUNDARY, ())) if self._deduplicates else frozenset()
         self._boundary: dict[str, None] = {}
         self._late: dict[str, Any] = {}
