@@ -57,8 +57,14 @@ class WritingStream(EncodingStream):
                 self._write_pages(counter)
             else:
                 yield from self._through_sdk(counter, write_messages=write_messages)
-            if not (self._grows and self.encoder.has_open_key):
-                self.write_version()
+            self._complete_version()
+
+    def _complete_version(self) -> None:
+        """Let a loader remove what this run did not bring, where it was read to its end and proved something."""
+        if self.version is not None and self.source.sender.ignored and not self.stats.records:
+            self.warn("every answer was ignored, as response_actions says; tables keep what they have.")
+        elif not (self._grows and self.encoder.has_open_key):
+            self.write_version()
 
     def _write_pages(self, counter: Counter) -> None:
         for page in self.pages():

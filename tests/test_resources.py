@@ -397,3 +397,14 @@ def test_answers_that_are_ignored_are_counted_in_the_summary(sandbox: Sandbox, c
     assert run.returncode == 0, run.stderr
     assert run.records["things"] == []
     assert run.said("things: done", "1 ignored answer")
+
+
+def test_answers_that_are_ignored_empty_no_table(sandbox: Sandbox, config: Words) -> None:
+    sandbox.misbehave(Fault("status", path="/v1/resource", status=404, times=None))
+    actions = [{"status_code": 404, "action": "ignore"}]
+    schema = {"properties": {"id": {"type": "string"}}}
+    declared = resource(response_actions=actions, schema=schema, write_disposition="replace")
+    run = run_tap(config | {"resources": [declared]})
+    assert run.returncode == 0, run.stderr
+    assert not [message for message in run.messages if message["type"] == "ACTIVATE_VERSION"]
+    assert run.said("WARNING", "things", "keep what they have")
