@@ -28,7 +28,7 @@ unexport VIRTUAL_ENV
 # order of their names, because the files with the fewest tests, which would come last, have the longest ones.
 SIDE_BY_SIDE = --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo psql test calendar quick lint format docs constraints clean
+.PHONY: help demo psql test coverage calendar quick lint format docs constraints clean
 .DEFAULT_GOAL = help
 
 help: ## List these commands
@@ -40,14 +40,17 @@ demo: .venv/.installed ## Run the whole road once: a made-up API, Meltano, Postg
 psql: .venv/.installed ## Look at what the last demo left in Postgres, with SQL (SQL="select 1" runs one query)
 	@$(BIN)/python -m demo.psql $(if $(SQL),--command "$(SQL)")
 
-test: lint .cache/dagster/.tried ## Check the code, and run all tests with coverage
+test: lint .cache/dagster/.tried ## Check the code, and run all tests
 	@echo "==> tests, all of them"
+	@$(BIN)/pytest $(SIDE_BY_SIDE)
+	@echo "==> what has to do with time, at two other instants"
+	@$(BIN)/python -m tests.calendar --few
+
+coverage: .venv/.installed .cache/dagster/.tried ## Run all tests, and report which lines they do not reach
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
-	@echo "==> what has to do with time, at two other instants"
-	@$(BIN)/python -m tests.calendar --few
 
 calendar: .venv/.installed ## Run the tests that have to do with time at many instants, for an hour
 	@$(BIN)/python -m tests.calendar
