@@ -244,6 +244,7 @@ def test_the_steps_with_meltano_can_be_taken(sandbox: Sandbox, tmp_path: Path) -
     shutil.copy(ROOT / "meltano.yml", tmp_path)
     with postgres() as server:
         environment = clean(os.environ) | {
+            "HOME": str(tmp_path),  # Meltano keeps a cache there, and the user's may not be writable
             "TAP_ANALYTICS_BASE_URL": sandbox.url,
             "TARGET_POSTGRES_HOST": server.host,
             "TARGET_POSTGRES_PORT": str(server.port),

@@ -73,6 +73,8 @@ def _parsed(path: Path) -> ast.Module:
         message = str(error.strerror)
     except SyntaxError as error:
         message = f"line {error.lineno or 1}: is not valid Python {version}: {error.msg}"
+    except ValueError as error:  # of a null byte, before Python 3.11.4
+        message = f"is not valid Python {version}: {error}"
     raise PipelineError(message)
 
 
