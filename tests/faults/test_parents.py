@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -208,3 +209,19 @@ def test_what_children_take_over_and_ask_for_loses_no_digit() -> None:
             (f"/a/{number}/1.10", f'{{"size":{number}}}')
         }
         assert {one.header("Content-Type") for one in api.asked if one.method == "POST"} == {"application/json"}
+
+
+def test_many_parents_do_not_take_memory() -> None:
+    records = ParentRecords(frozenset({"id"}))
+    text = "x" * 1000
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            records.add([b'{"id": "%d%s", "other": "%s"}' % (number, text.encode(), text.encode())])
+        count = sum(1 for _ in ParentLink(name="parents", fields={"of": "id"}).slices(iter(records), [Slice()]))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        records.close()
+    assert count == 20_000
+    assert peak < 5_000_000  # the records needed are 20 MB
