@@ -40,6 +40,17 @@ def parse(path: str) -> tuple[Segment, ...] | None:
     return tuple(segments)
 
 
+def written(names: Sequence[str]) -> str:
+    """Return the path that leads through some names, those in quotes that need them."""
+    text = ""
+    for name in names:
+        if parse(name) != (name,):
+            text += f"['{name}']"
+        else:
+            text += f".{name}" if text else name
+    return text
+
+
 @cache
 def _compiled(path: str) -> Any:  # noqa: ANN401 - of a library without types
     # Importing it takes a tenth of a second, which only those pay who use it.

@@ -427,18 +427,17 @@ def _is_address(path: str, value: object) -> bool:
     return value.startswith(("http://", "https://", "/")) or bool(value and path.endswith("nextLink']"))
 
 
-def _named(value: object, is_wanted: Any, path: str = "") -> Any:  # noqa: ANN401 - a predicate; an iterator of pairs
+def _named(value: object, is_wanted: Any, path: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - a predicate; an iterator of pairs
     """Yield path and value of each node with a wanted name, in objects at any depth; of objects, their address."""
     if not isinstance(value, Mapping):
         return
     for name, inner in value.items():
-        plain = name if jsonpath.parse(name) == (name,) else f"['{name}']"
-        here = f"{path}.{plain}" if path and not plain.startswith("[") else f"{path}{plain}"
+        here = (*path, name)
         if is_wanted(name):
             if isinstance(inner, Mapping):
-                yield from ((f"{here}.{key}", inner[key]) for key in ("href", "url") if key in inner)
+                yield from ((jsonpath.written((*here, key)), inner[key]) for key in ("href", "url") if key in inner)
             else:
-                yield here, inner
+                yield jsonpath.written(here), inner
         elif isinstance(inner, Mapping):
             yield from _named(inner, is_wanted, here)
 

@@ -143,7 +143,7 @@ def find_selector(root: object) -> tuple[str, bool]:
     chosen = next((one for one in lists if one[0][-1] in LIST_NAMES), lists[0] if lists else None)
     if chosen is not None:
         path, value = chosen
-        return ".".join(name if can_be_plain(name) else f"['{name}']" for name in path).replace(".[", "["), bool(value)
+        return jsonpath.written(path), bool(value)
     if isinstance(root, dict):
         for name in root.keys() & LIST_NAMES:
             if root[name] is None:
@@ -156,7 +156,7 @@ def fuller_list(root: object, path: str) -> str:
     if path.rpartition(".")[2] in LIST_NAMES:
         return ""
     paths = (path for path, value in _lists(root, ()) if value and path[0] not in ERROR_NAMES)
-    return ".".join(next(paths, ()))
+    return jsonpath.written(next(paths, ()))
 
 
 def _lists(value: object, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - an iterator of paths and lists
@@ -173,11 +173,6 @@ def _lists(value: object, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - an it
 def can_be_field(name: str) -> bool:
     """Tell whether a struct can have a field of this name."""
     return name.isprintable() and '"' not in name and "\\" not in name
-
-
-def can_be_plain(name: str) -> bool:
-    """Tell whether a name stands in a JSONPath without quotes."""
-    return jsonpath.parse(name) == (name,)
 
 
 @cache

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_analytics import jsonpath
 from tests.faults.api import Api, config
 from tests.singer import run_tap
 
@@ -86,3 +87,11 @@ def test_a_filter_leaves_pages_empty_and_totals_unproved(paginator: str) -> None
         assert run.returncode == 0, run.stderr
         assert [record["id"] for record in run.records["things"]] == [1, 3]
         assert not run.problems
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("data",), ("a b", "items"), ("meta", "x.y"), ("meta", "a.[b", "rows"), ("a b", "@odata.nextLink"), ("[0]",)],
+)
+def test_the_path_through_names_leads_through_them(names: tuple[str, ...]) -> None:
+    assert jsonpath.parse(jsonpath.written(names)) == names
