@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from tap_analytics import jsonpath
 from tap_analytics.rest.evidence import BESIDE, ERROR_NAMES
+from tap_analytics.structs import can_be_a_field, optional, struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,18 +65,13 @@ class Selector:
             names |= {path} if depth == 0 else set()
             if [*segments[:depth]] == self._names[:depth]:
                 names |= {segment for segment in segments[depth : depth + 1] if isinstance(segment, str)}
-        return sorted(name for name in names - {self._names[depth]} if can_be_field(name))
+        return sorted(name for name in names - {self._names[depth]} if can_be_a_field(name))
 
     def _struct(self) -> Any:  # noqa: ANN401 - a type made here
         """Return the type of a body: structs down to the records, and bytes for what stands beside them."""
         kind: Any = list[Raw] | dict[str, Raw] | None
         for name, beside in zip(reversed(self._names), reversed(self._beside), strict=True):
-            fields = [(f"beside{n}", Raw | UnsetType, UNSET) for n in range(len(beside))]
-            rename = {field: other for (field, *_), other in zip(fields, beside, strict=True)}
-            kind = msgspec.defstruct(
-                "Node", [("inner", kind), *fields], rename={"inner": name, **rename}, kw_only=True, gc=False
-            )
-            kind |= None
+            kind = struct({name: kind, **dict.fromkeys(beside, Raw | UnsetType)}, dict.fromkeys(beside, UNSET)) | None
         return kind
 
     def select(self, text: memoryview | bytes) -> tuple[list[Raw], dict[str, Any]]:
@@ -91,8 +87,8 @@ class Selector:
         for name, beside in zip(self._names, self._beside, strict=True):
             if node is None:
                 break
-            level |= _decoded({other: getattr(node, f"beside{n}") for n, other in enumerate(beside)})
-            node, level[name] = node.inner, {}
+            level |= _decoded({other: getattr(node, f"f{n}") for n, other in enumerate(beside, 1)})
+            node, level[name] = node.f0, {}
             level = level[name]
         if not self._names and isinstance(node, dict):
             root = _decoded(node)
@@ -170,15 +166,9 @@ def _lists(value: object, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - an it
             yield from _lists(inner, (*path, name))
 
 
-def can_be_field(name: str) -> bool:
-    """Tell whether a struct can have a field of this name."""
-    return name.isprintable() and '"' not in name and "\\" not in name
-
-
 @cache
 def _field_decoder(name: str) -> msgspec.json.Decoder[Any]:
-    node = msgspec.defstruct("Item", [("value", Raw | UnsetType, UNSET)], rename={"value": name}, gc=False)
-    return msgspec.json.Decoder(node)
+    return msgspec.json.Decoder(optional({name: Raw}))
 
 
 _items = msgspec.json.Decoder(list[Raw])
@@ -188,7 +178,7 @@ def _children(value: Raw, segment: jsonpath.Segment) -> list[Raw]:
     """Return the values of a segment below a value, each as its bytes."""
     try:
         if isinstance(segment, str):
-            inner = _field_decoder(segment).decode(value).value
+            inner = _field_decoder(segment).decode(value).f0
             return [] if inner is UNSET else [inner]
         items = _items.decode(value)
     except msgspec.ValidationError:

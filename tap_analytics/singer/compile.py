@@ -25,6 +25,7 @@ from tap_analytics.singer.schema import (
     dotted,
     kinds,
 )
+from tap_analytics.structs import can_be_a_field, optional, struct
 
 Attributes = tuple[str | int, ...]
 """The attributes that lead from a compiled row to a value, with `ITEMS` and `VALUES` where there are many."""
@@ -94,29 +95,6 @@ class Rules:
         """Return the names that the object at a path is known to have, or must have, beside its properties."""
         seen = {name for other, name in self.unknown if other == path}
         return seen.union(definition.get("required", ())).difference(definition["properties"])
-
-
-def struct(fields: Mapping[str, Any], defaults: Mapping[str, Any], *, closed: bool = False) -> type[msgspec.Struct]:
-    """Return a struct with some JSON members, which become the attributes `f0`, `f1` … in their order.
-
-    A member without a default is required.
-    """
-    attributes: list[Any] = []
-    for number, (name, kind) in enumerate(fields.items()):
-        attribute = f"f{number}"
-        attributes.append((attribute, kind, defaults[name]) if name in defaults else (attribute, kind))
-    names = {f"f{number}": name for number, name in enumerate(fields)}
-    return msgspec.defstruct("Row", attributes, rename=names, gc=False, kw_only=True, forbid_unknown_fields=closed)
-
-
-def optional(fields: Mapping[str, Any]) -> type[msgspec.Struct]:
-    """Return an open struct none of whose members is required; what is missing is UNSET."""
-    return struct({name: kind | UnsetType for name, kind in fields.items()}, dict.fromkeys(fields, UNSET))
-
-
-def can_be_a_field(name: str) -> bool:
-    """Tell whether a struct can have a member of this name: msgspec compares names as they are written."""
-    return name.isprintable() and '"' not in name and "\\" not in name
 
 
 class Projection:

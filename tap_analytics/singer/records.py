@@ -13,18 +13,14 @@ import msgspec
 from msgspec import Raw
 from singer_sdk.exceptions import DataError
 
-from tap_analytics.singer.compile import (
-    Rules,
-    allows_unknown,
-    can_be_a_field,
-    optional,
-)
+from tap_analytics.singer.compile import Rules, allows_unknown
 from tap_analytics.singer.conform import MOST_UNKNOWN, Conformer, ConformError
 from tap_analytics.singer.contract import DiscardedError, FrozenError, SchemaContract
 from tap_analytics.singer.evolution import Evolution, is_open, loadable
 from tap_analytics.singer.fast import FastPath
 from tap_analytics.singer.output import encoder as _encoder
 from tap_analytics.singer.schema import definition_at, prune, unknown_properties, value_at
+from tap_analytics.structs import can_be_a_field, optional
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
