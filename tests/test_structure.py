@@ -24,7 +24,7 @@ LAYERS = (
     {"family", "reader", "terminal"},
     {"sdk", "config"},
     {"sync", "rest", "singer"},
-    {"declare", "jsonpath", "progress", "structs", "timestamps"},
+    {"declare", "exact", "jsonpath", "progress", "structs", "timestamps"},
 )
 """Modules and packages of the top level, each above all that it may import."""
 

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
 
+from tap_analytics import exact
 from tap_analytics.rest.errors import AnswerError, UnreadableBodyError
 from tap_analytics.rest.evidence import NEXT_NAMES, NO_EVIDENCE, Evidence, evidence_of, evidence_of_record
 from tap_analytics.rest.request import NOTHING
@@ -35,7 +35,6 @@ QUOTED_ERROR = 200
 WHOLE_ANSWER = "$"
 """The path that has the whole answer decoded."""
 
-_exact = msgspec.json.Decoder(float_hook=Decimal).decode
 _TOO_DEEP = "it is nested too deeply"
 
 Notify = Callable[[str], None]
@@ -177,7 +176,7 @@ class PageReader:
             if self._path is not None:
                 return self._path
             try:
-                root = _exact(_with_whole_characters(bytes(text)))
+                root = exact.decode(_with_whole_characters(bytes(text)))
             except msgspec.DecodeError:
                 return "$"  # said when it is read
             path, holds_records = find_selector(root)
@@ -204,7 +203,7 @@ def describe(text: memoryview | bytes) -> str:
 
 def _decoded(text: memoryview | bytes) -> Any:  # noqa: ANN401 - any JSON
     try:
-        return _exact(text)
+        return exact.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return None
 

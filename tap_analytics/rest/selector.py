@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from tap_analytics import jsonpath
+from tap_analytics import exact, jsonpath
 from tap_analytics.rest.evidence import BESIDE, ERROR_NAMES
 from tap_analytics.structs import can_be_a_field, optional, struct
 
@@ -28,9 +27,6 @@ LARGEST_VALUE = 1 << 16
 """Bytes of a value beside the records above which it announces nothing."""
 
 _EMPTY = (b"[]", b"null")
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-_exactly = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Selector:
@@ -98,8 +94,8 @@ class Selector:
         if not node:
             return []
         if not self._rest:
-            return node if isinstance(node, list) else [Raw(_encode(node))]
-        values = [Raw(_encode(node))]
+            return node if isinstance(node, list) else [Raw(exact.encode(node))]
+        values = [Raw(exact.encode(node))]
         for segment in self._rest:
             parents, values = values, [child for parent in values for child in _children(parent, segment)]
             if not values and not all(bytes(parent) in _EMPTY for parent in parents):
@@ -107,8 +103,8 @@ class Selector:
         return _as_records(values)
 
     def _select_decoded(self, text: memoryview | bytes) -> tuple[list[Raw], dict[str, Any]]:
-        root = _exactly.decode(text)
-        values = [Raw(_encode(value)) for value in jsonpath.find(self.path, root)]
+        root = exact.decode(text)
+        values = [Raw(exact.encode(value)) for value in jsonpath.find(self.path, root)]
         if not values and root and not (self.is_filtered and jsonpath.find(self.path.partition("[?")[0], root)):
             raise msgspec.ValidationError
         return _as_records(values), root if isinstance(root, dict) else {}

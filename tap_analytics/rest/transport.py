@@ -10,11 +10,11 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import msgspec
 import requests
 from requests.exceptions import InvalidHeader, InvalidSchema
 from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError, ProxyError, SSLError
 
+from tap_analytics import exact
 from tap_analytics.rest.body import Body, BufferPool
 from tap_analytics.rest.deadline import Adapter, Deadline, TransportError
 from tap_analytics.rest.errors import RestError
@@ -39,8 +39,6 @@ ENCODING = "gzip"
 """The content encoding that is asked for."""
 
 _JSON = {"Content-Type": "application/json"}
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _OTHER_ENCODINGS = {"br", "compress", "deflate", "zstd"}
 
@@ -96,7 +94,7 @@ class Transport:
                 request.with_query().url,
                 headers=dict(request.headers if request.json is None else {**_JSON, **request.headers}),
                 # Not the `json` of requests, which knows no decimals: values of a parent lose no digit.
-                data=request.data if request.json is None else _encode(request.json),
+                data=request.data if request.json is None else exact.encode(request.json),
                 auth=_as_it_is,
             )
         )

@@ -5,20 +5,17 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from tap_analytics import jsonpath
+from tap_analytics import exact, jsonpath
 from tap_analytics.sync.slices import Slice
 
 IN_MEMORY = 1 << 20
 """Bytes of parent records above which they are kept in a temporary file."""
 
 _objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class ParentError(ValueError):
@@ -50,7 +47,8 @@ class ParentLink:
         for record in records:
             values = {name: self._value(path, record) for name, path in self.fields.items()}
             members = b",".join(
-                _encode(f"_{self.name}_{name}") + b":" + _encode(self._included(name, record)) for name in self.included
+                exact.encode(f"_{self.name}_{name}") + b":" + exact.encode(self._included(name, record))
+                for name in self.included
             )
             of = ", ".join(f"{name} {value}" for name, value in values.items())
             for one in among:
@@ -93,7 +91,8 @@ class ParentRecords:
         for record in records:
             fields = _objects.decode(record)
             self._file.write(
-                _encode({name: value for name, value in fields.items() if name in (self._wanted or fields)}) + b"\n"
+                exact.encode({name: value for name, value in fields.items() if name in (self._wanted or fields)})
+                + b"\n"
             )
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
@@ -105,7 +104,7 @@ class ParentRecords:
             if not line:
                 return
             position = self._file.tell()
-            yield _exactly(line)
+            yield exact.decode(line)
 
     def close(self) -> None:
         """Free what the records take."""
