@@ -92,9 +92,17 @@ class Evidence:
 NO_EVIDENCE = Evidence()
 
 
+def whole_number(value: object) -> int | None:
+    """Return the whole number that a value is, or is the text of; None where it is something else."""
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def evidence_of(root: object, headers: Mapping[str, str]) -> Evidence:
     """Return what an answer announces in its headers, and in its body beside the records."""
-    total = next((int(value) for name in TOTAL_HEADERS if (value := headers.get(name, "")).isdigit()), None)
+    stated = (whole_number(headers.get(name)) for name in TOTAL_HEADERS)
+    total = next((number for number in stated if number is not None), None)
     following = ""
     for level, path in _levels(root):
         numbers = (level.get(name) for name in TOTAL_NAMES)

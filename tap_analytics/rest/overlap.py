@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tap_analytics.rest.errors import PagingError, StatusError
+from tap_analytics.rest.evidence import whole_number
 from tap_analytics.rest.paginators import Offset, SinglePage
 
 if TYPE_CHECKING:
@@ -324,8 +325,8 @@ def judged(pages: Iterator[Page], paginator: Offset | SinglePage, *, warn: Calla
 def announced_total(page: Page, paginator: Offset | SinglePage) -> int:
     """Return how many records a page says there are: at the declared path, else under a usual name; 0 for none."""
     declared = page.nodes.get(paginator.total_path or "") if isinstance(paginator, Offset) else None
-    is_number = isinstance(declared, int | str) and str(declared).isdigit()
-    return int(str(declared)) if is_number else page.evidence.total or 0
+    number = whole_number(declared)
+    return number if number is not None and number >= 0 else page.evidence.total or 0
 
 
 def misfit(page: Page) -> str:

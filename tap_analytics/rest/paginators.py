@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from tap_analytics import jsonpath
 from tap_analytics.declare import Words, at_least, word
 from tap_analytics.rest.errors import PagingError
-from tap_analytics.rest.evidence import NEXT_NAMES
+from tap_analytics.rest.evidence import NEXT_NAMES, whole_number
 from tap_analytics.rest.pages import WHOLE_ANSWER, Page
 from tap_analytics.rest.request import as_sent
 
@@ -110,13 +110,11 @@ def _is_absent(page: Page) -> bool:
 
 def _number(page: Page, path: str, name: str) -> int:
     """Return the whole number at a path; raises PagingError where there is none."""
-    value = page.nodes.get(path)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.isdigit():
-        return int(value)
-    msg = f"{page.label}: the answer has no whole number at {name} {path!r}"
-    raise PagingError(msg)
+    number = whole_number(page.nodes.get(path))
+    if number is None:
+        msg = f"{page.label}: the answer has no whole number at {name} {path!r}"
+        raise PagingError(msg)
+    return number
 
 
 def _body_path_problem(path: str) -> str | None:
@@ -399,7 +397,7 @@ class Auto(Paginator):
         if path := next((path for path, value in named if _is_address(path, value)), None):
             return JsonLink(next_url_path=path)
         pages = _named(root, lambda name: name.lower() in _TOTAL_PAGES)
-        total = next((path for path, value in pages if _is_count(value)), None)
+        total = next((path for path, value in pages if whole_number(value) is not None), None)
         if total is not None:
             number = next((value for _, value in _named(root, lambda name: name in _PAGE_NAMES)), None)
             return PageNumber(base_page=1 if number == 1 else 0, total_path=total)
@@ -410,10 +408,6 @@ class Auto(Paginator):
 
 _TOTAL_PAGES = frozenset(["total_pages", "pages", "totalpages"])
 _PAGE_NAMES = frozenset(["page", "current_page", "currentPage", "page_number", "pageNumber", "number"])
-
-
-def _is_count(value: object) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdigit())
 
 
 def _is_next_name(name: str) -> bool:

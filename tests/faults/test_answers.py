@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.api import Api, config
+from tests.faults.api import Api, Reply, config
 from tests.singer import run_tap
 
 Words = dict[str, Any]
@@ -145,3 +145,18 @@ def test_an_empty_list_that_is_chosen_before_a_full_one_is_said_once() -> None:
         assert not run.records.get("things")
         said = "the records are looked for at 'notices', where there are none, and not at 'things'"
         assert [said in line for line in run.problems] == [True]
+
+
+def test_a_total_with_a_digit_that_is_no_number_is_none() -> None:
+    with Api(lambda _: Reply({"data": ROWS}, headers={"X-Total-Count": "²"})) as api:
+        run = run_tap(config(api, things(data_selector="data", paginator="single_page")))
+        assert run.returncode == 0, run.stderr
+        assert not run.problems
+
+
+def test_a_number_of_pages_with_such_a_digit_is_an_error() -> None:
+    with Api(lambda _: {"data": ROWS, "pages": "²"}) as api:
+        paginator = {"type": "page_number", "total_path": "pages"}
+        run = run_tap(config(api, things(data_selector="data", paginator=paginator)))
+        assert run.returncode == 1
+        assert run.said("Failed: things:", "has no whole number at total_path 'pages'")
