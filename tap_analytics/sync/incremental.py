@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from operator import gt, lt
 from typing import Any, ClassVar, Literal
 
 from tap_analytics.declare import Words, at_least, word
@@ -36,13 +37,12 @@ _PYTHON = "it needs Python"
 
 
 def _is_cursor_value(value: object) -> str | None:
-    if isinstance(value, str):
-        return None if parse_instant(value) is not None else "expected a timestamp or a number"
-    return (
-        None
-        if isinstance(value, int | Decimal | float) and not isinstance(value, bool)
-        else "expected a timestamp or a number"
-    )
+    is_valid = parse_instant(value) is not None if isinstance(value, str) else _is_number(value)
+    return None if is_valid else "expected a timestamp or a number"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,9 @@ class CursorPlan(SyncPlan):
         super().__init__()
         self._words = incremental
         self._sign = -1 if incremental.last_value_func == "min" else 1
+        # Of two positions: whether the first is further on, and which one is.
+        self._is_beyond: Callable[[Any, Any], bool] = gt if self._sign > 0 else lt
+        self._further: Callable[[Any, Any], Any] = max if self._sign > 0 else min
         # With a lag, dlt (1.31) emits again what it reads again.
         self._deduplicates = context.deduplicates and incremental.range_start == "closed" and not incremental.lag
         self._known = frozenset(state.get(BOUNDARY, ())) if self._deduplicates else frozenset()
@@ -134,10 +137,10 @@ class CursorPlan(SyncPlan):
         """
         position = self.position(value)
         if position is None:
-            return self._wants_without_value(value)
+            return self._wants_without_value()
         if self._is_out_of_range(position):
             return False
-        if self._newest is None or (position > self._newest if self._sign > 0 else position < self._newest):
+        if self._newest is None or self._is_beyond(position, self._newest):
             self._newest, self._newest_value = position, value
             self._boundary.clear()
         return True
@@ -145,18 +148,18 @@ class CursorPlan(SyncPlan):
     def _is_out_of_range(self, position: Any) -> bool:  # noqa: ANN401 - instants or numbers
         words = self._words
         if self._since is not None:
-            before = position < self._since if self._sign > 0 else position > self._since
+            before = self._is_beyond(self._since, position)
             if before or (words.range_start == "open" and position == self._since):
                 self.is_complete |= before and words.row_order == "desc"
                 return True
         if self._until is not None:
-            beyond = position > self._until if self._sign > 0 else position < self._until
+            beyond = self._is_beyond(position, self._until)
             if beyond or (words.range_end == "open" and position == self._until):
                 self.is_complete |= words.row_order == "asc"
                 return True
         return False
 
-    def _wants_without_value(self, value: object) -> bool:
+    def _wants_without_value(self) -> bool:
         choice = self._words.on_cursor_value_missing
         if choice == "raise":
             msg = f"has no usable {self._words.cursor_path}, its cursor; see on_cursor_value_missing"
@@ -168,7 +171,6 @@ class CursorPlan(SyncPlan):
                 f"The API sends records without a usable {self._words.cursor_path}, the cursor; they are {outcome}. "
                 "An API that filters by it may not send them again."
             )
-        del value
         return choice != "exclude"
 
     def on_note(self, note: str) -> None:
@@ -230,7 +232,7 @@ class TimestampPlan(CursorPlan):
         since = earlier(self._bookmark, lag) if self._sign > 0 else self._bookmark + lag
         first = None if initial is None else self.position(initial)
         if first is not None and incremental.lag is not None:
-            since = max(since, first) if self._sign > 0 else min(since, first)
+            since = self._further(since, first)
         sample = state.get(VALUE)
         if context.cursor.get("format") == "date":
             # A date is wanted as a whole, whatever the time of the bookmark.
@@ -255,7 +257,7 @@ class TimestampPlan(CursorPlan):
         if self._newest is None:
             return {}
         newest = self._newest if self._sign < 0 else min(self._newest, limit)
-        kept = (min if self._sign < 0 else max)(newest, self._bookmark or newest)
+        kept = self._further(newest, self._bookmark or newest)
         return self._state(format_instant(kept), kept)
 
     def _kept_back(self, instant: datetime, position: datetime) -> datetime:
@@ -281,7 +283,7 @@ class NumberPlan(CursorPlan):
             lag = _number(incremental.lag or 0)
             self._since = self._bookmark - lag * self._sign
             if initial is not None and lag:
-                self._since = max(self._since, initial) if self._sign > 0 else min(self._since, initial)
+                self._since = self._further(self._since, initial)
         self._ask(incremental.initial_value if self._bookmark is None else self._since)
 
     def _correct(self, bookmark: Any, context: SyncContext) -> None:  # noqa: ANN401 - a number
@@ -294,7 +296,7 @@ class NumberPlan(CursorPlan):
 
     def position(self, value: object) -> Any:  # noqa: ANN401 - a number
         """Return the number, or None where the value is not one."""
-        return value if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else None
+        return value if _is_number(value) else None
 
     def state_after(self, done: Slice, *, limit: datetime) -> State:
         """Return the bookmark: the greatest number emitted."""
@@ -305,7 +307,7 @@ class NumberPlan(CursorPlan):
         if self._is_time:
             newest = min(newest, _at(limit, newest))
         if self._bookmark is not None:
-            newest = max(newest, self._bookmark) if self._sign > 0 else min(newest, self._bookmark)
+            newest = self._further(newest, self._bookmark)
         return self._state(newest, newest)
 
     def _kept_back(self, instant: datetime, position: Any) -> Any:  # noqa: ANN401 - numbers
