@@ -42,7 +42,6 @@ class FamilyStream(SdkStream):
         self._uncommitted: State = {}
         """What will be true of what was emitted once the file that is being written, and all children, are complete."""
         self._parent_records: ParentRecords | None = None
-        self._informed: set[str] = set()
         self._is_read = False
         self._is_tried = False
         self._has_failed_children = False
@@ -55,16 +54,10 @@ class FamilyStream(SdkStream):
     def close(self) -> None:
         """Give up what is still in flight."""
 
-    def inform_once(self, text: str) -> None:
-        """Tell the user what the tap has detected, unless it has been told."""
-        if text not in self._informed:
-            self._informed.add(text)
-            self.logger.info("%s: %s", self.name, text)
-
     @property
     def path(self) -> str:
         """How messages name the resource of the requests."""
-        return self.resource.requests.path or ""
+        raise NotImplementedError
 
     # State
 

@@ -50,6 +50,7 @@ class ReadingStream(FamilyStream):
         self._began = datetime.fromtimestamp(tap.initialized_at / 1000, UTC)
         self._plan: SyncPlan | None = None
         self._reader: SliceReader | None = None
+        self._informed: set[str] = set()
         self._base = base_request(self.resource, api)
         self.source = self._source()
 
@@ -82,6 +83,12 @@ class ReadingStream(FamilyStream):
     def inform(self, text: str) -> None:
         """Tell the user what the tap has detected or decided."""
         self.logger.info("%s: %s", self.name, text)
+
+    def inform_once(self, text: str) -> None:
+        """Tell the user what the tap has detected, unless it has been told."""
+        if text not in self._informed:
+            self._informed.add(text)
+            self.inform(text)
 
     @property
     def encoder(self) -> RecordEncoder:
@@ -208,7 +215,7 @@ class ReadingStream(FamilyStream):
                 if page is not None:
                     self.stats.pages += 1
                     self.stats.window = read + 1
-                    yield with_members(page, one.members) if one.members else page
+                    yield with_members(page, one.members)
                 elif plan.has_checkpoints and self.parent is None:
                     self._keep(plan.state_after(one, limit=self._limit))
                     read += 1
@@ -230,7 +237,9 @@ class ReadingStream(FamilyStream):
 
 
 def with_members(page: Page, members: bytes) -> Page:
-    """Return a page whose records have JSON members added."""
+    """Return a page whose records have JSON members added, if there are any."""
+    if not members:
+        return page
     records = []
     for record in map(bytes, page.records):
         is_empty = record[1:].strip() == b"}"

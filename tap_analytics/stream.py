@@ -93,7 +93,7 @@ class RestStream(WritingStream):
         among = tuple(plan.slices[:1]) or (Slice(),)
         for one in self._sampled_slices(among):
             for page in self.walk(one, max_in_flight=1, is_keyed=False).pages():
-                yield from with_members(page, one.members).records if one.members else page.records
+                yield from with_members(page, one.members).records
 
     def _sampled_slices(self, among: tuple[Slice, ...]) -> Iterator[Slice]:
         link = self.resource.parent
@@ -131,6 +131,6 @@ class RestStream(WritingStream):
         paginator = self.resource.requests.pagination.small()
         for child in self._sampled_slices((one,)):
             page = self.ask(child, paginator, paginator.first).result()
-            return with_members(page, child.members) if child.members else page
+            return with_members(page, child.members)
         msg = "cannot be tested: its parent has no record"
         raise RestError(msg)

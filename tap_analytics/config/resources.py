@@ -25,6 +25,7 @@ from tap_analytics.rest import placeholders
 from tap_analytics.rest.auth import ApiKeyAuth, Auth
 from tap_analytics.rest.paginators import Offset, PageNumber, SinglePage
 from tap_analytics.rest.request import joined, same_origin
+from tap_analytics.singer.schema import kinds
 from tap_analytics.sync.incremental import PLACEHOLDERS, Incremental
 from tap_analytics.sync.replication import FullTable
 
@@ -84,7 +85,7 @@ def _resource(entry: str | Json, config: Json, shipped: Shipped) -> Resource:
     if base is not None:
         return extended(base, stated, config)
     endpoint = stated.get("endpoint", {})
-    client = (config.get("client") or {}) if isinstance(config.get("client"), dict) else {}
+    client = config.get("client") or {}
     if "paginator" in client and "paginator" not in endpoint and not build(Endpoint, endpoint).is_single_entity:
         endpoint = {**endpoint, "paginator": client["paginator"]}
     resource: Resource = build(Resource, {**stated, "endpoint": {"path": stated["name"], **endpoint}})
@@ -396,7 +397,7 @@ def _schema_problems(resource: Resource, path: str) -> Problems:
         for name, mistake in cursor_problems(incremental, schema).items():
             yield f"{path}.endpoint.incremental.{name}: {mistake}"
     for cursor in resource.replication.observed if incremental is None else ():
-        if "string" not in _kinds(properties.get(cursor, {})):
+        if "string" not in kinds(properties.get(cursor, {})):
             yield f"{path}.schema: {cursor!r} must be a string in it; the stream is replicated by it"
 
 
@@ -430,11 +431,6 @@ def _definition_problems(value: object, path: str) -> Problems:
         yield from _definition_problems(definition, f"{path}.properties.{name}")
 
 
-def _kinds(definition: Json) -> list[str]:
-    named = definition.get("type", [])
-    return [named] if isinstance(named, str) else list(named)
-
-
 def cursor_problems(incremental: Incremental, schema: Json) -> dict[str, str]:
     """Return what is wrong with a cursor under a schema, by the word that says it."""
     definition: Json = schema
@@ -443,7 +439,7 @@ def cursor_problems(incremental: Incremental, schema: Json) -> dict[str, str]:
         if name not in properties:
             return {"cursor_path": f"{incremental.cursor_path!r} is not in the schema; it has {', '.join(properties)}"}
         definition = properties[name]
-    types = set(_kinds(definition))
+    types = set(kinds(definition))
     if not types & {"string", "integer", "number"}:
         return {"cursor_path": f"{incremental.cursor_path!r} must be a string (a timestamp) or a number"}
     counts = bool(types & {"integer", "number"})

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
 from importlib import resources as package_files
-from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from tap_analytics import jsonpath
@@ -26,8 +25,6 @@ from tap_analytics.singer.schema import typed, with_nullable_items
 from tap_analytics.sync.incremental import Incremental
 from tap_analytics.sync.parents import ParentLink
 from tap_analytics.sync.replication import FullTable, Replication
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 Disposition = Literal["merge", "append", "replace", "skip"]
 

@@ -25,9 +25,6 @@ Send = Callable[[Request], Any]
 class Signer(ABC):
     """Puts credentials into requests as they are sent; safe to use from several threads."""
 
-    secrets: tuple[str, ...] = ()
-    """What must not be read in any output."""
-
     @abstractmethod
     def sign(self, request: Request, send: Send) -> Request:
         """Return the request with the credentials.
@@ -50,7 +47,6 @@ class Static(Signer):
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def sign(self, request: Request, send: Send) -> Request:
         """Return the request with the credentials."""
@@ -134,12 +130,10 @@ class ApiKeyAuth(Words):
     def signer(self, remember: Remember) -> Signer:
         """Return what signs requests with the key."""
         remember(self.api_key)
-        pair, secrets = {self.name: self.api_key}, (self.api_key,)
+        pair = {self.name: self.api_key}
         if self.location == "header":
-            return Static(headers=pair, secrets=secrets)
-        return (
-            Static(cookies=pair, secrets=secrets) if self.location == "cookie" else Static(params=pair, secrets=secrets)
-        )
+            return Static(headers=pair)
+        return Static(cookies=pair) if self.location == "cookie" else Static(params=pair)
 
 
 @dataclass(frozen=True)
@@ -154,7 +148,7 @@ class BearerAuth(Words):
     def signer(self, remember: Remember) -> Signer:
         """Return what signs requests with the token."""
         remember(self.token)
-        return Static(headers={"Authorization": f"Bearer {self.token}"}, secrets=(self.token,))
+        return Static(headers={"Authorization": f"Bearer {self.token}"})
 
 
 @dataclass(frozen=True)
@@ -173,7 +167,7 @@ class HttpBasicAuth(Words):
         pair = base64.b64encode(f"{self.username}:{self.password or ''}".encode()).decode()
         remember(self.password or "")
         remember(pair)
-        return Static(headers={"Authorization": f"Basic {pair}"}, secrets=(self.password or "", pair))
+        return Static(headers={"Authorization": f"Basic {pair}"})
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class Client:
         self.secrets = secrets
         self.pool = RequestPool(max_in_flight)
         self.transport = Transport(connections=max_in_flight)
-        self._signers: dict[int, tuple[Auth, Signer]] = {}
+        self._signers: list[tuple[Auth, Signer]] = []
         self._lock = threading.Lock()
         self._reasons: set[str] = set()
 
@@ -85,11 +85,11 @@ class Client:
         if auth is None:
             return UNSIGNED
         with self._lock:
-            for known, signer in self._signers.values():
+            for known, signer in self._signers:
                 if known == auth:
                     return signer
             signer = auth.signer(self.secrets.add)
-            self._signers[id(auth)] = auth, signer
+            self._signers.append((auth, signer))
             return signer
 
     def is_new_reason(self, reason: str) -> bool:
@@ -230,7 +230,7 @@ class Sender:
             raise AnswerError(msg)
         self._warn(f"{msg}, but it holds {len(content.records)} records.")
 
-    def _page(self, request: Request, response: requests.Response, body: Any, nodes: Sequence[str]) -> Page:  # noqa: ANN401
+    def _page(self, request: Request, response: requests.Response, body: Body, nodes: Sequence[str]) -> Page:
         secrets, label = self.client.secrets, self.client.secrets.redact(request.label)
         kind = response.headers.get("Content-Type", "")
         try:

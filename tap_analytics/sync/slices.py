@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 R = TypeVar("R", bound="ExpandableRequest")
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class ExpandableRequest(Protocol):
