@@ -6,6 +6,7 @@ Each reason is also what a request to the SDK would say: with a public name for 
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from inspect import getattr_static
 from os import environ
 from typing import TYPE_CHECKING, Any
@@ -164,6 +165,8 @@ class SdkTap(Tap):
         """The settings in the environment; what cannot be read there is refused with the others."""
         cls.append_builtin_config(cls.config_jsonschema)
         config: dict[str, Any] = {}
+        with suppress(ValueError):  # else one by one, each of which looks for a file .env anew
+            return parse_environment_config(cls.config_jsonschema, cls._env_var_prefix)
         for name, definition in cls.config_jsonschema["properties"].items():
             try:
                 config |= parse_environment_config({"properties": {name: definition}}, cls._env_var_prefix)
