@@ -187,31 +187,23 @@ class Sender:
         Raises what `_judge` raises.
         """
         buffers, status = self.client.transport.buffers, response.status_code
-        if not self.policy.needs_body(status):
-            return None if self._judge(response, deadline) else read_body(response, buffers, deadline)
-        body = read_body(response, buffers, deadline)
-        text = body.start(LARGEST_BODY)
-        if self.policy.judge(status, text.decode(errors="replace")) == "ignore":
+        body = read_body(response, buffers, deadline) if self.policy.needs_body(status) else None
+        text = body.start(LARGEST_BODY) if body is not None else None
+        if self.policy.ignores(status, (text or b"").decode(errors="replace")):
             self.ignored += 1
+            response.close()
             return None
         self._judge(response, deadline, start=text)
-        return body
+        return read_body(response, buffers, deadline) if body is None else body
 
     def _judge(
         self, response: requests.Response, deadline: Deadline, *, label: str = "", start: bytes | None = None
-    ) -> bool:
-        """Tell whether an answer is to be ignored.
-
-        Raises TransientError where another try may help, and StatusError where it can not.
-        """
+    ) -> None:
+        """Raise TransientError where an answer is none and another try may help, StatusError where it can not."""
         status = response.status_code
         outcome = self.policy.judge(status)
-        if outcome == "ignore":
-            self.ignored += 1
-            response.close()
-            return True
         if outcome == "ok":
-            return False
+            return
         body = read_start(response, LOOKED_AT, deadline) if start is None else start[:LOOKED_AT]
         secrets = self.client.secrets
         reason = secrets.excerpt(str(response.reason), SHORT_EXCERPT)

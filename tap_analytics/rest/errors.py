@@ -22,7 +22,7 @@ ADVICE: Mapping[int, str] = {
 }
 """What to do about a status that is not retried."""
 
-Outcome = Literal["ok", "ignore", "retry", "fail"]
+Outcome = Literal["ok", "retry", "fail"]
 
 
 class RestError(Exception):
@@ -117,10 +117,12 @@ class RetryPolicy:
         """Tell whether the judgement of an answer with this status depends on its text."""
         return any(action.content is not None and action.matches(status, action.content) for action in self.actions)
 
-    def judge(self, status: int, body: str = "") -> Outcome:
-        """Return what to do about an answer."""
-        if any(action.matches(status, body) for action in self.actions):
-            return "ignore"
+    def ignores(self, status: int, body: str) -> bool:
+        """Tell whether an answer counts as a page without records."""
+        return any(action.matches(status, body) for action in self.actions)
+
+    def judge(self, status: int) -> Outcome:
+        """Return what to do about an answer that is not ignored."""
         if status in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
             return "ok"
         return "retry" if status in self.statuses else "fail"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.faults.api import Api, config
+from tests.faults.api import Api, Asked, Reply, config
 from tests.faults.raw import Raw, answer
 from tests.singer import run_tap
 
@@ -38,3 +38,15 @@ def test_it_is_said_that_it_is_the_token_which_does_not_come() -> None:
         assert run.returncode == 1
         assert run.said("Failed: things:", "POST the token: no complete answer within 0.5 s (request_timeout)")
         assert api.asked == []
+
+
+def test_an_answer_that_is_ignored_is_not_ignored_for_the_token() -> None:
+    def refuse(asked: Asked) -> Reply:
+        return Reply({"message": "no such page"}, status=404 if asked.path == "/token" else 200)
+
+    with Api(refuse) as api:
+        ignoring = {"response_actions": [{"status_code": 404, "action": "ignore"}]}
+        things = {**THINGS, "endpoint": {**THINGS["endpoint"], **ignoring}}
+        run = run_tap(config(api, things, client={"auth": auth(api.url)}))
+        assert run.returncode == 1
+        assert run.said("Failed: things:", "POST the token was answered with 404")
