@@ -167,6 +167,9 @@ class RestTap(SdkTap):
 
         The last STATE covers what it should: nothing is kept before it has been emitted.
         """
+        # Another signal changes nothing. While Python ends it would kill the process, with an exit code of its own.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
         def leave() -> None:
             raise _Stopped(signum)
