@@ -24,6 +24,8 @@ ALTERING: Final = frozenset(
         "ignore_offset",
         "ignore_limit",
         "clamp_offset",
+        "result_window",
+        "reverse",
         "repeat_last_page",
         "stale_page",
         "empty_page",
@@ -75,7 +77,7 @@ class _Options:
     bytes_per_second: int = 1_000
     # cap
     limit: int = 100
-    # clamp_offset
+    # clamp_offset, result_window
     offset: int = 0
     # gzip_bomb, in bytes before compression
     size: int = 100_000_000

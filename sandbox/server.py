@@ -295,6 +295,10 @@ class Sandbox:
             offset = 0
         if "clamp_offset" in altering:
             offset = min(offset, altering["clamp_offset"].offset)
+        if "result_window" in altering:
+            records = records[: altering["result_window"].offset]
+        if "reverse" in altering:
+            records = records[::-1]
         if "ignore_limit" in altering:
             limit = default
         limit = min(limit, self._page_cap)

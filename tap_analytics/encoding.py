@@ -104,7 +104,7 @@ class EncodingStream(ReadingStream):
         """Yield the wanted records of a page, encoded, some at a time, and the schema where it grows."""
         for start, chunk in chunks(page):
             with self._located(page, start):
-                yield from self.encoder.process(chunk, wanted=self._wanted_of(chunk))
+                yield from self.encoder.process(chunk, wanted=self._wanted_of(chunk), note_keys=page.note_keys)
 
     def _wanted_of(self, chunk: Sequence[Raw]) -> Wanted | None:
         """Return what tells which of some records are wanted; None where that is all of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tap_analytics.rest.errors import PagingError
+from tap_analytics.rest.errors import PagingError, ResultWindowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -68,6 +68,10 @@ class SliceReader:
         try:
             yield from walk.pages()
         except PagingError as error:
+            if not one.halves() and isinstance(error, ResultWindowError):
+                remedy = "ask for fewer at a time, by start_date, another filter or another paginator"
+                self._warn(f"{error} If there are more, {remedy}.")
+                return
             if not one.halves():
                 raise
             # A window that fits on one page cannot shift.

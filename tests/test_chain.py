@@ -97,6 +97,29 @@ def test_numbers_run_ahead_no_further_than_the_total() -> None:
     assert server.asked == [0, 1, 2]
 
 
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_numbered_pages_whose_rows_change_places_are_read_again(in_flight: int) -> None:
+    before, after = {0: page(1, 2), 1: page(3, 4), 2: page(5)}, {0: page(3, 5), 1: page(2, 1), 2: page(4)}
+    server = Server({**before, 1: after[1], 2: after[2]})
+
+    def fetch(paginator: Paginator, position: Position) -> Pending[Page]:
+        if position == 0 and server.asked:
+            server.pages = after
+        return Server.fetch(server, paginator, position)
+
+    chain = Server({})
+    chain.fetch = fetch  # type: ignore[method-assign]
+    rows, warnings = walk(chain, PageNumber(), max_in_flight=in_flight)
+    assert set(rows) == {1, 2, 3, 4, 5}
+    assert warnings == []
+
+
+def test_numbered_pages_that_repeat_keys_in_a_lasting_order_are_all_there_is() -> None:
+    rows, (warning,) = walk(Server({0: page(1, 2), 1: page(2, 1), 2: page(3)}), PageNumber())
+    assert set(rows) == {1, 2, 3}
+    assert warning == "2 of 5 records have the key of another record of the list. Is the key right?"
+
+
 def test_a_last_page_that_is_repeated_for_ever_is_the_end() -> None:
     last = page(3, 4)
     server = Server({0: page(1, 2)} | dict.fromkeys(range(1, 40), last))

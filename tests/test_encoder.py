@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import Raw
 
+from tap_analytics.rest.coverage import digest, plain_key
 from tap_analytics.singer.records import RecordEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
 TEXT = {"type": ["string", "null"]}
 NUMBER = {"type": ["number", "null"]}
@@ -126,10 +127,43 @@ def test_map_types_are_checked() -> None:
 def test_a_cursor_is_read_below_the_top(record: str, cursor: str | None, others: int) -> None:
     encoder, _ = an_encoder(ORDER, cursor=("customer", "at"))
     chunk = [Raw(b'{"id":2,"customer":{"at":"2026-01-30T10:00:00Z"}}')] * others + [Raw(record.encode())]
-    cursors = encoder.check(chunk)
-    assert cursors is not None
-    assert (cursors[-1] or None) == cursor
+    reading = encoder.check(chunk)
+    assert reading is not None
+    assert (reading.cursors[-1] or None) == cursor
     assert bytes(encoder.encode(chunk)[-1]) == record.encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        ("integer", [1, -1, -2, 2**63, 0, 1]),
+        ("string", ["a", "\u00e9", "\U0001f33f", "1", "", "a", 'quo"te']),
+        (["string", "null"], ["a", "b"]),
+    ],
+)
+@pytest.mark.parametrize("cursor", [None, "at"])
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_keys_are_noted_as_a_walk_would_read_them(
+    kind: object, keys: list[object], cursor: str | None, *, ascii_only: bool
+) -> None:
+    encoder, _ = an_encoder({"at": {"type": "string", "format": "date-time"}, "id": {"type": kind}}, cursor=cursor)
+    texts = [json.dumps({"id": key, "at": "2026-01-31T10:00:00Z"}, ensure_ascii=ascii_only) for key in keys]
+    chunk = [Raw(text.encode()) for text in texts]
+    noted: list[Hashable] = []
+    list(encoder.process(chunk, note_keys=noted.extend))
+    assert list(map(digest, noted)) == [digest(plain_key(encoder.key_of(record))) for record in chunk]
+    assert len(set(map(digest, noted))) == len(set(keys))
+
+
+def test_keys_that_are_neither_text_nor_whole_numbers_are_left_to_the_walk() -> None:
+    noted: list[Hashable] = []
+    for kind, record in (
+        ({"type": "string", "format": "date-time"}, b'{"id":"2026-01-31T10:00:00Z"}'),
+        ({"type": "number"}, b'{"id":1.5}'),
+    ):
+        encoder, _ = an_encoder({"id": kind})
+        list(encoder.process([Raw(record)], note_keys=noted.extend))
+    assert noted == []
 
 
 def test_a_cursor_that_is_no_timestamp_is_noticed() -> None:
@@ -140,7 +174,9 @@ def test_a_cursor_that_is_no_timestamp_is_noticed() -> None:
 def test_a_cursor_with_an_offset_is_read_as_it_came_and_written_in_utc() -> None:
     encoder, _ = an_encoder(ORDER, cursor=("customer", "at"))
     chunk = [Raw(b'{"id":1,"customer":{"at":"2026-01-31T10:00:00+01:00"}}')]
-    assert encoder.check(chunk) == ["2026-01-31T10:00:00+01:00"]
+    reading = encoder.check(chunk)
+    assert reading is not None
+    assert list(reading.cursors) == ["2026-01-31T10:00:00+01:00"]
     assert bytes(encoder.encode(chunk)[0]) == b'{"id":1,"customer":{"at":"2026-01-31T09:00:00Z"}}'
 
 

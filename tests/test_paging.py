@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from tap_analytics.rest.errors import PagingError
+from tap_analytics.rest.errors import PagingError, ResultWindowError, StatusError
+from tap_analytics.rest.evidence import Evidence
 from tap_analytics.rest.overlap import OffsetWalk
 from tap_analytics.rest.pages import Page
 from tap_analytics.rest.paginators import Offset, SinglePage
 from tap_analytics.rest.pool import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 RECEIVED = datetime(2026, 6, 1, tzinfo=UTC)
 MOST_REQUESTS = 3_000
@@ -50,8 +52,13 @@ class Server:
     repeats_last_page: bool = False
     largest_offset: int = 10_000
     nothing_beyond: int = 10_000
+    refused_from: int = 10_000_000
+    """The first offset that is answered with status 400."""
+    total: int | None = None
     moves: list[tuple[str, float] | None] = field(default_factory=list)
-    """What happens before each request: at a fraction of the list, a row comes, goes, or moves to the front."""
+    """What happens before each request: at a fraction of the list, a row comes, goes, or moves to the front or end."""
+    orders: Sequence[int | None] = ()
+    """Before each request, time and again: the order that the rows take on, 0 being the reverse; None for the same."""
     empty: set[int] = field(default_factory=set)
     """The requests, counted from 0, that are answered without rows."""
     stale: set[int] = field(default_factory=set)
@@ -63,8 +70,13 @@ class Server:
         self._next = len(self.rows)
         self._last: list[int] = []
         self._moves = iter(self.moves)
+        self._orders = cycle(self.orders or [None])
 
     def ask(self, offset: int) -> Pending[Page]:
+        if offset >= self.refused_from:
+            refused = Pending[Page]()
+            refused.set_exception(StatusError(f"GET (offset={offset}) was answered with 400.", 400))
+            return refused
         if self.lazy:
             return Lazy(lambda: self._page(offset))
         ticket = Pending[Page]()
@@ -82,15 +94,24 @@ class Server:
         found = self._last if number in self.stale else self.rows[at : at + size]
         self._last = found
         found = [] if number in self.empty or offset > self.nothing_beyond else found
-        return Page([Raw(b"%d" % row) for row in found], f"GET (offset={offset})", RECEIVED)
+        return Page(
+            [Raw(b"%d" % row) for row in found], f"GET (offset={offset})", RECEIVED, evidence=Evidence(self.total)
+        )
 
     def _move(self) -> None:
+        match next(self._orders):
+            case 0:
+                self.rows.reverse()
+            case int(order):
+                self.rows.sort(key=lambda row: hash((row, order)))
         match next(self._moves, None):
             case ("insert", where):
                 self.rows.insert(round(where * len(self.rows)), self._next)
                 self._next += 1
             case ("advance", where) if self.rows:
                 self.rows.insert(0, self.rows.pop(round(where * (len(self.rows) - 1))))
+            case ("retreat", where) if self.rows:
+                self.rows.append(self.rows.pop(round(where * (len(self.rows) - 1))))
             case ("delete", where) if self.rows:
                 self.stayed.discard(self.rows.pop(round(where * (len(self.rows) - 1))))
             case _:
@@ -235,12 +256,130 @@ def test_rows_that_keep_coming_in_end_a_walk_with_a_warning(*, keyed: bool, time
     assert server.requests < 60
 
 
+ORDERS = st.none() | st.integers(0, 5)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(
+    rows=st.integers(0, 60),
+    limit=st.integers(2, 25),
+    cap=st.integers(2, 30),
+    in_flight=IN_FLIGHT,
+    lazy=st.booleans(),
+    orders=st.lists(ORDERS, max_size=8),
+)
+@example(rows=150, limit=50, cap=50, in_flight=1, lazy=False, orders=[None, 0, *[None] * 50])
+@example(rows=40, limit=10, cap=10, in_flight=4, lazy=True, orders=[1, 2])
+def test_whatever_order_the_rows_have_at_each_request_all_come_or_the_walk_fails(
+    rows: int,
+    limit: int,
+    in_flight: int,
+    **ways: Any,  # noqa: ANN401
+) -> None:
+    server = Server(list(range(rows)), limit, **ways)
+    try:
+        brought, warnings = walk(server, max_in_flight=in_flight)
+    except PagingError:
+        return
+    assert set(brought) == server.stayed
+    assert warnings == []
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("order", range(6))
+@pytest.mark.parametrize("request_number", range(1, 8))
+def test_an_order_that_changes_once_costs_another_look_and_no_row(
+    order: int, request_number: int, *, lazy: bool
+) -> None:
+    orders = [*[None] * request_number, order, *[None] * MOST_REQUESTS]
+    server = Server(list(range(150)), 30, lazy=lazy, orders=orders)
+    brought, warnings = walk(server, max_in_flight=1)
+    assert set(brought) == server.stayed
+    assert warnings == []
+    assert server.requests < 40
+
+
+@pytest.mark.parametrize("limit", [2, 10, 100])
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_two_servers_with_orders_of_their_own_that_take_turns_are_read(limit: int, in_flight: int) -> None:
+    server = Server(list(range(150)), limit, lazy=True, orders=[1, 2])
+    brought, warnings = walk(server, max_in_flight=in_flight)
+    assert set(brought) == server.stayed
+    assert warnings == []
+
+
+def test_records_of_one_key_are_no_sign_of_a_changing_order() -> None:
+    within = Server([1, 1, 2, 3, 4, 5, 6, 7, 8], 5)
+    brought, (warning,) = walk(within)
+    assert brought == [1, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert warning == "1 of 9 records have the key of another record of the list. Is the key right?"
+    across = Server([1, 2, 3, 4, 5, 6, 7, 1, 8], 5)
+    brought, (warning,) = walk(across)
+    assert set(brought) == {*range(1, 9)}
+    assert warning == "1 of 9 records have the key of another record of the list. Is the key right?"
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+@pytest.mark.parametrize("limit", [5, 20])
+def test_a_list_that_grows_by_a_row_at_every_request_ends_with_a_warning(limit: int, in_flight: int) -> None:
+    server = Server(list(range(60)), limit, moves=[("insert", 0.0)] * MOST_REQUESTS)
+    brought, (warning,) = walk(server, max_in_flight=in_flight)
+    assert server.stayed <= set(brought)
+    assert "may be missing until the next run" in warning
+    assert server.requests < 200
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    limit=st.integers(5, 20),
+    in_flight=IN_FLIGHT,
+    lazy=st.booleans(),
+    places=st.lists(st.floats(0, 1), min_size=1, max_size=9),
+)
+def test_rows_that_move_to_the_end_at_every_request_end_no_walk(
+    limit: int, in_flight: int, *, lazy: bool, places: list[float]
+) -> None:
+    moves: list[tuple[str, float] | None] = [("retreat", place) for place in places]
+    server = Server(list(range(60)), limit, lazy=lazy, moves=moves * (MOST_REQUESTS // len(moves)))
+    brought, _ = walk(server, max_in_flight=in_flight)
+    assert set(brought) == server.stayed
+
+
+def test_a_maximum_offset_ends_a_list_that_is_read_again() -> None:
+    server = Server(list(range(100)), 10, orders=[None, None, 0, *[None] * MOST_REQUESTS])
+    brought, _ = walk(server, paginator=Offset(limit=10, maximum_offset=35), max_in_flight=1)
+    assert {*range(65, 100)} <= set(brought)
+    assert server.requests < 30
+
+
 @pytest.mark.parametrize("ends", [10, 30])
 def test_a_server_that_has_nothing_beyond_some_offset_but_a_shorter_list_is_refused(ends: int) -> None:
     server = Server(list(range(100)), 10, nothing_beyond=ends)
     with pytest.raises(PagingError, match="do not continue"):
         walk(server)
     assert server.requests < 100
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_server_that_refuses_offsets_beyond_some_number_limits_them(in_flight: int, *, keyed: bool) -> None:
+    server = Server(list(range(100)), 10, refused_from=30)
+    with pytest.raises(PagingError, match=r"answered with 400.*limits the offset"):
+        walk(server, max_in_flight=in_flight, keyed=keyed)
+
+
+@pytest.mark.parametrize("rows", [1_000, 2_000, 5_000])
+@pytest.mark.parametrize("limit", [100, 700, 5_000])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_list_that_ends_where_servers_usually_stop_is_not_taken_for_whole(
+    rows: int, limit: int, *, keyed: bool
+) -> None:
+    with pytest.raises(ResultWindowError, match=f"ends after {rows:,} records"):
+        walk(Server(list(range(rows)), limit), keyed=keyed)
+    whole = Server(list(range(rows)), limit, total=rows)
+    assert walk(whole, keyed=keyed) == (list(range(rows)), [])
+    one_more = Server(list(range(rows + 1)), limit)
+    assert walk(one_more, keyed=keyed) == (list(range(rows + 1)), [])
 
 
 def test_a_server_that_ignores_the_offset_is_found_out_though_its_page_ends_as_it_begins() -> None:

@@ -54,6 +54,14 @@ class PagingError(RestError):
     """The pages of an answer do not fit together."""
 
 
+class MisfitError(PagingError):
+    """A page does not continue the one before, however often it is read."""
+
+
+class ResultWindowError(PagingError):
+    """A list ends where servers usually stop, whatever there is beyond: all that it showed has been read."""
+
+
 class UnreadableBodyError(ValueError):
     """A body is not JSON: cut off, garbled, or something else altogether."""
 

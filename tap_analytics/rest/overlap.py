@@ -4,18 +4,27 @@ Each page is asked for so that it begins with the last record of the page before
 row between the two can have been missed, as long as rows keep their order. If it does not, rows
 came or went, or the server or a cache answered something else than was asked; then the walk
 steps back until a page begins with a record it knows, and goes on from there. A row that came in
-among those already read may be an old one, from further on: the list is read again.
+among those already read may be an old one, from further on: the list is read again. Where the rows
+have no order that lasts, the pages are read by position, and counted.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tap_analytics.rest.errors import PagingError, StatusError
-from tap_analytics.rest.evidence import whole_number
+from tap_analytics.rest.coverage import Coverage, Outcome, covered
+from tap_analytics.rest.errors import MisfitError, PagingError
 from tap_analytics.rest.paginators import Offset, SinglePage
+from tap_analytics.rest.positions import (
+    LONGEST_TROUBLE,
+    PageQueue,
+    Places,
+    after_refusal,
+    announced_total,
+    misfit,
+    whole_steps,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -31,55 +40,6 @@ STEPS_BACK = (1, 32, 1024)
 ROUND = 100
 """Where a single page holds a multiple of this many records, the server may have cut it off there."""
 
-LONGEST_TROUBLE = 5
-"""Pages in a row that may bring nothing new before the walk gives up, and how often it may start over."""
-
-LOOKS = 3
-"""How often a list is read as long as rows come in among those that have been read."""
-
-
-PAST_THE_END = frozenset([400, 404, 416, 422])
-"""Statuses with which servers answer for a page after the last one, or for an offset that they do not take."""
-
-
-class PageQueue:
-    """The pages that were asked for and not read yet, by their offset."""
-
-    def __init__(self, ask: Callable[[int], Pending[Page]]) -> None:
-        self._ask = ask
-        self._asked: deque[tuple[int, Pending[Page]]] = deque()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no page was asked for."""
-        return not self._asked
-
-    def close(self) -> None:
-        """Give up what was asked for and not read."""
-        while self._asked:
-            self._asked.popleft()[1].abandon()
-
-    def read(self, offset: int) -> Page:
-        """Return the page at an offset, asked for before or now."""
-        page = self.peek(offset)
-        self._asked.popleft()
-        return page
-
-    def peek(self, offset: int) -> Page:
-        """Return the page at an offset, and keep it as not read."""
-        if not self._asked or self._asked[0][0] != offset:
-            self.close()
-            self._asked.append((offset, self._ask(offset)))
-        return self._asked[0][1].result()
-
-    def look_ahead(self, offset: int, step: int, count: int) -> None:
-        """Ask for the pages at an offset and beyond, unless they have been asked for."""
-        wanted = [offset + step * n for n in range(count)]
-        if [asked for asked, _ in self._asked] != wanted[: len(self._asked)]:
-            self.close()
-        for n in wanted[len(self._asked) :]:
-            self._asked.append((n, self._ask(n)))
-
 
 class OffsetWalk:
     """All pages of one slice, in order, with requests ahead of the reader."""
@@ -93,18 +53,17 @@ class OffsetWalk:
         max_in_flight: int,
         warn: Callable[[str], None],
     ) -> None:
-        self._queue = PageQueue(ask)
+        self._queue = PageQueue(ask, end=paginator.maximum_offset if isinstance(paginator, Offset) else None)
         self._paginator = paginator
         self._key_of = key_of or bytes
-        self._keyed = key_of is not None
+        self._coverage = Coverage(key_of) if key_of else None
         self._max_in_flight = max_in_flight
         self._warn = warn
         self._before: Page
         self._ahead = 1
         self._trouble = 0
         self._restarts = 0
-        self._came_in: str | None = None
-        """The last request that showed rows among those that had been read."""
+        self._places = Places(self._queue, paginator, self._coverage)
 
     def start(self) -> None:
         """Ask for the first page, if that has not been done."""
@@ -118,21 +77,32 @@ class OffsetWalk:
     def pages(self) -> Iterator[Page]:
         """Yield the pages, each without the records that the pages before have brought.
 
-        Raises PagingError where the pages do not fit together, and what a request raised.
+        Raises PagingError where the pages do not fit together, ResultWindowError where the server may
+        have shown all that it ever shows, and what a request raised.
         """
         try:
-            for _ in range(LOOKS if self._keyed else 1):  # without a key, every look would double the rows
-                self._came_in = None
-                pages = limited(self._pages(), self._paginator)
-                yield from judged(pages, self._paginator, warn=self._warn)
-                if self._came_in is None:
-                    return
-            self._warn(
-                f"{self._came_in} showed that rows came in among those that had been read. If one of them was "
-                "moved there from further on, it may be missing until the next run."
-            )
+            yield from covered(self._look, self._coverage, warn=self._warn)
+            self._places.require_no_result_window()
         finally:
             self.close()
+
+    def _look(self, outcome: Outcome) -> Iterator[Page]:
+        """Yield the pages once, and say how that ended."""
+        self._places.outcome = outcome
+        for _ in range(1, outcome.look):  # so that servers which take turns answer other pages than in the look before
+            self._queue.read(self._paginator.offset)
+        yield from judged(self._joined_pages(), self._paginator, warn=self._warn)
+
+    def _joined_pages(self) -> Iterator[Page]:
+        if not self._places.outcome.by_position:
+            try:
+                yield from self._pages()
+            except MisfitError:
+                if self._coverage is None:
+                    raise
+            else:
+                return
+        yield from self._places.pages()
 
     def _pages(self) -> Iterator[Page]:
         offset = self._paginator.offset
@@ -146,6 +116,9 @@ class OffsetWalk:
         pace = self._paginator.limit
         while True:
             self._before = page
+            if self._places.note(offset, page):
+                yield new
+                return
             step = max(len(page.records) - 1, 1)
             offset += step
             # Asked for before the page is handed out, so that it is under way meanwhile.
@@ -154,19 +127,15 @@ class OffsetWalk:
             if new.records:
                 yield new
             pace = size
-            if first is not None and self._is_refused(offset):
-                yield from self._after_refusal(first)
+            if first is not None and self._queue.is_refused(offset):
+                self._places.outcome.places = None
+                yield from after_refusal(self._queue, self._paginator, first, warn=self._warn)
                 return
-            page = self._queue.read(offset)
-            if self._joined(page) is None and not self._brings_new(page):
-                page = self._queue.read(offset)  # a stale or an empty answer is often gone by then
-            joined = self._joined(page)
-            if first and (ending := self._ending(offset, page, first, joins=joined is not None)) is not None:
+            page, joined = self._read_on(offset)
+            if (ending := self._ending(offset, page, first, joined)) is not None:
                 yield from ending
                 return
             if joined is not None:
-                if not joined.records:
-                    return
                 self._trouble = 0
                 new = joined
             else:
@@ -174,34 +143,26 @@ class OffsetWalk:
                 new = self._unknown(page)
             first = None  # pages are large, and this one is done with
 
-    def _is_refused(self, offset: int) -> bool:
-        """Tell whether the server refuses an offset, or has no page there."""
-        try:
-            self._queue.peek(offset)
-        except StatusError as error:
-            if error.status not in PAST_THE_END:
-                raise
-            return True
-        return False
+    def _read_on(self, offset: int) -> tuple[Page, Page | None]:
+        """Return the page at an offset, and what it adds; None where it does not begin where the page before ended."""
+        page = self._queue.read_on(offset)
+        if self._joined(page) is None and not self._brings_new(page):
+            page = self._queue.read(offset)  # a stale or an empty answer is often gone by then
+        return page, self._joined(page)
 
-    def _ending(self, offset: int, page: Page, first: Page, *, joins: bool) -> Iterator[Page] | None:
-        """Return how the walk ends where the second page is the first again; None where it goes on as it should."""
-        if not joins and page.records == first.records and self._rounds(offset, first):
-            return whole_steps(self._queue, self._paginator, first, warn=self._warn)
-        if self._is_first_again(page, first, joins=joins):
-            judge_repetition(page, self._paginator, warn=self._warn)
+    def _ending(self, offset: int, page: Page, first: Page | None, joined: Page | None) -> Iterator[Page] | None:
+        """Return how the walk ends with a page, `first` being the page before if that is the first; else None."""
+        if joined is None and self._places.is_last(page):
+            self._places.note(offset, page)
             return iter(())
-        return None
-
-    def _after_refusal(self, first: Page) -> Iterator[Page]:
-        """Yield what follows the first page, where the server refuses the offset of its last record."""
-        if isinstance(self._paginator, SinglePage):
-            self._warn(
-                f"{first.label}: the answer holds {len(first.records)} records, a round number, and the server refuses "
-                "to be asked for more. If there are more, declare a paginator."
-            )
-        elif len(first.records) > 1:  # else there was nothing to overlap with
-            yield from whole_steps(self._queue, self._paginator, first, warn=self._warn)
+        if first is not None:
+            if joined is None and page.records == first.records and self._rounds(offset, first):
+                self._places.outcome.places = None
+                return whole_steps(self._queue, self._paginator, first, warn=self._warn)
+            if self._is_first_again(page, first, joins=joined is not None):
+                judge_repetition(page, self._paginator, warn=self._warn)
+                return iter(())
+        return iter(()) if joined is not None and not joined.records else None
 
     def _rounds(self, offset: int, first: Page) -> bool:
         """Tell whether the server rounds an offset to a multiple of the limit, and does not answer from a cache."""
@@ -234,10 +195,10 @@ class OffsetWalk:
         self._ahead = 1
         self._trouble += 1
         if self._trouble > LONGEST_TROUBLE:
-            raise PagingError(misfit(page))
+            raise MisfitError(misfit(page))
         if self._brings_new(page):
-            self._trouble = 0 if self._keyed else self._trouble
-            self._came_in = page.label
+            self._trouble = 0 if self._coverage else self._trouble
+            self._places.outcome.came_in = page.label
             return offset, page
         start = self._paginator.offset
         for step in STEPS_BACK:
@@ -253,12 +214,12 @@ class OffsetWalk:
         page = self._queue.read(start)
         self._restarts += 1
         if self._restarts > LONGEST_TROUBLE:
-            raise PagingError(misfit(page))
+            raise MisfitError(misfit(page))
         for _ in range(LONGEST_TROUBLE):
             before, page = page, self._queue.read(start)
             if page.records and before.records and self._key_of(page.records[0]) == self._key_of(before.records[0]):
                 return page
-        raise PagingError(misfit(page))
+        raise MisfitError(misfit(page))
 
     def _begins_known(self, page: Page) -> bool:
         return bool(page.records) and self._key_of(page.records[0]) in self._known_keys()
@@ -268,7 +229,7 @@ class OffsetWalk:
 
     def _unknown(self, page: Page) -> Page:
         """Return the page without the records of the page before; without a key nobody can tell."""
-        if not self._keyed:
+        if self._coverage is None:
             return page
         known = self._known_keys()
         new = [record for record in page.records if self._key_of(record) not in known]
@@ -294,19 +255,6 @@ def judge_repetition(page: Page, paginator: Offset | SinglePage, *, warn: Callab
     warn(f"{repeated}. The server does not seem to page; its {size} records are taken as all there are.")
 
 
-def limited(pages: Iterator[Page], paginator: Offset | SinglePage) -> Iterator[Page]:
-    """Yield pages up to the maximum offset, which is exclusive, if there is one."""
-    if isinstance(paginator, SinglePage) or paginator.maximum_offset is None:
-        yield from pages
-        return
-    room = max(paginator.maximum_offset - paginator.offset, 0)
-    for page in pages:
-        yield replace(page, records=page.records[:room])
-        room -= len(page.records)
-        if room <= 0:
-            return
-
-
 def judged(pages: Iterator[Page], paginator: Offset | SinglePage, *, warn: Callable[[str], None]) -> Iterator[Page]:
     """Yield pages; warn where the answers announce more than they hold."""
     read, announced, page = 0, "", None
@@ -320,48 +268,3 @@ def judged(pages: Iterator[Page], paginator: Offset | SinglePage, *, warn: Calla
     is_limited = isinstance(paginator, Offset) and paginator.maximum_offset is not None
     if page is not None and announced and not is_limited:
         warn(f"{page.label}: the API announces {announced}; {read:,} were read. Check the paginator.")
-
-
-def announced_total(page: Page, paginator: Offset | SinglePage) -> int:
-    """Return how many records a page says there are: at the declared path, else under a usual name; 0 for none."""
-    declared = page.nodes.get(paginator.total_path or "") if isinstance(paginator, Offset) else None
-    number = whole_number(declared)
-    return number if number is not None and number >= 0 else page.evidence.total or 0
-
-
-def misfit(page: Page) -> str:
-    """Return why nothing can be read past a page."""
-    return (
-        f"{page.label} was answered with {len(page.records)} records that do not continue the page "
-        f"before, {LONGEST_TROUBLE} times in a row: the server limits or ignores the offset, or rows "
-        "move too fast. Nothing can be read past this point without missing records."
-    )
-
-
-def whole_steps(
-    queue: PageQueue, paginator: Offset | SinglePage, first: Page, *, warn: Callable[[str], None]
-) -> Iterator[Page]:
-    """Yield the pages after the first, from a server that takes offsets only in multiples of the limit.
-
-    Raises PagingError where it returns fewer records than the limit in the middle of the list.
-    """
-    warn(
-        f"{first.label}: the server takes offsets only in multiples of {paginator.limit}; its pages are read without "
-        "overlap, so that rows which move meanwhile are not noticed."
-    )
-    offset, before = paginator.offset, first
-    while True:
-        offset += paginator.limit
-        try:
-            page = queue.read(offset)
-        except StatusError as error:
-            if error.status in PAST_THE_END and (before is not first or len(first.records) < paginator.limit):
-                return
-            raise
-        if not page.records or page.records == before.records:
-            return
-        if len(before.records) < paginator.limit:
-            msg = f"{page.label}: the server returns fewer records than the limit, and no offset between its multiples"
-            raise PagingError(msg)
-        yield page
-        before = page

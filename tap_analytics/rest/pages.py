@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,8 @@ class Page:
     """Addresses of the header Link, by their relation."""
     evidence: Evidence = NO_EVIDENCE
     """What the answer announces."""
+    note_keys: Callable[[Sequence[Hashable]], None] | None = None
+    """Takes the keys of the records, in their order, from whoever decodes them: the walk need not do so itself."""
 
     def without_first(self, count: int) -> Page:
         """Return the page without its first records."""

@@ -9,11 +9,13 @@ from operator import eq
 from typing import TYPE_CHECKING, Protocol
 
 from tap_analytics import jsonpath
+from tap_analytics.rest.coverage import Coverage, Outcome, covered
 from tap_analytics.rest.errors import PagingError, StatusError
-from tap_analytics.rest.overlap import PAST_THE_END, ROUND, OffsetWalk
+from tap_analytics.rest.overlap import ROUND, OffsetWalk
 from tap_analytics.rest.pages import WHOLE_ANSWER, Page
 from tap_analytics.rest.paginators import Auto, Offset, PageNumber, Paginator, Position, SinglePage
 from tap_analytics.rest.pool import Pending
+from tap_analytics.rest.positions import PAST_THE_END
 
 if TYPE_CHECKING:
     from msgspec import Raw
@@ -103,11 +105,24 @@ class ChainWalk:
 
         Raises PagingError where they do not fit together, and what a request raised.
         """
+        # A server that names its pages by links or cursors keeps their order itself.
+        is_counted = isinstance(self._paginator, Auto | PageNumber)
+        coverage = Coverage(self._key_of) if self._key_of is not None and is_counted else None
         try:
-            self.start()
-            yield from self._pages()
+            yield from covered(self._look, coverage, warn=self._warn)
         finally:
             self.close()
+
+    def _look(self, outcome: Outcome) -> Iterator[Page]:
+        """Yield the pages once, and say how that ended."""
+        if outcome.look > 1:
+            self.close()
+        for _ in range(1, outcome.look):  # so that servers which take turns answer other pages than in the look before
+            self._fetch(self._paginator, self._paginator.first).result()
+        self.start()
+        yield from self._pages()
+        if not isinstance(self._paginator, PageNumber):
+            outcome.places = 0
 
     def _pages(self) -> Iterator[Page]:
         position, pending = self._asked.popleft()

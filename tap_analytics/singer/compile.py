@@ -160,14 +160,17 @@ class Check:
     They refuse some records that are valid; they never accept one that is not.
     """
 
-    def __init__(self, rules: Rules, *, cursor: Path | None = None) -> None:
+    def __init__(self, rules: Rules, *, cursor: Path | None = None, key: str | None = None) -> None:
         self._rules = rules
         self._cursor = cursor
+        self._key = (key,)
         self._projection = Projection(rules)
         self.instants: list[Attributes] = []
         """Where timestamps are in a row."""
         self.cursor: Attributes | None = None
         """Where the cursor is in a row."""
+        self.key: Attributes | None = None
+        """Where the key is in a row."""
         self.closed: set[Path] = set()
         """The paths of objects that a record must not have unknown properties in."""
 
@@ -216,6 +219,8 @@ class Check:
         """Return the type that checks a value; bytes as they are, where there is nothing to check."""
         if path == self._cursor:
             self.cursor = attributes
+        if path == self._key:
+            self.key = attributes
         if not isinstance(definition, Mapping) or not (not_null or self._rules.selected(path)):
             return self._unchecked(definition, path, not_null=not_null)
         named = kinds(definition)

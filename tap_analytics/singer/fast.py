@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import repeat
 from operator import attrgetter, countOf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
 
 from tap_analytics.singer.compile import Check, Instant, Projection, UncompilableError
 from tap_analytics.singer.instants import has_offset, in_utc
-from tap_analytics.singer.schema import ITEMS, VALUES, definition_at
+from tap_analytics.singer.schema import ITEMS, VALUES, definition_at, kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,8 +22,16 @@ if TYPE_CHECKING:
     from tap_analytics.singer.compile import Attributes, Rules
     from tap_analytics.singer.schema import Definition, Path
 
-Reading = tuple[Sequence[Any], bool]
-"""The cursors of some records, none where the stream has none, and whether all their timestamps are in UTC."""
+
+class Reading(NamedTuple):
+    """What was read of some records."""
+
+    cursors: Sequence[Any]
+    """Their cursors; none where the stream has none."""
+    in_utc: bool
+    """Whether all their timestamps are in UTC."""
+    keys: Sequence[Any] = ()
+    """Their keys; none where a key is no plain text or whole number."""
 
 
 class FastPath:
@@ -46,7 +54,7 @@ class FastPath:
         """The paths of objects in which unknown properties are noticed."""
         self.project: Callable[[Raw], object] | None = None
         """Decodes what may leave of a record, ready to be encoded; None where all of it may."""
-        check = Check(rules, cursor=cursor)
+        check = Check(rules, cursor=cursor, key=_plain_key(schema, keys))
         try:
             self._check = check.decoder(schema, keys=keys)
             kept = Projection(rules).kept({"type": "object", **schema}, ())
@@ -58,22 +66,23 @@ class FastPath:
         self._rewrites_instants = rules.rewrites_instants
         self._reader = RowReader(
             check.cursor,
+            check.key,
             cursor_format=definition_at(schema, cursor or ()).get("format"),
             instants=() if rules.rewrites_instants else check.instants,
         )
 
     def read(self, records: Sequence[Raw]) -> Reading | None:
-        """Return the cursors of some records, and whether they may leave as they are; None where one does not fit.
+        """Return what was read of some records; None where one does not fit.
 
         Records in which a timestamp is not in UTC fit, but need decoders that rewrite timestamps.
         """
         if self.slow_reason is not None:
             return None
         try:
-            cursors, in_utc = self._reader.read(self._check.decode, records)
+            reading = self._reader.read(self._check.decode, records)
         except (msgspec.DecodeError, RecursionError):
             return None
-        return cursors, in_utc or self._rewrites_instants
+        return reading._replace(in_utc=True) if self._rewrites_instants else reading
 
     def _instant(self, kind: type, text: str) -> Instant:
         """Return a timestamp as it is to be written: the hook of the decoder that keeps what may leave."""
@@ -93,14 +102,22 @@ class RowReader:
     A timestamp without an offset is not in UTC. To find out costs a tenth of decoding a record.
     """
 
-    def __init__(self, cursor: Attributes | None, *, cursor_format: str | None, instants: Sequence[Attributes]) -> None:
-        """Take where the cursor and the timestamps are in a row."""
+    def __init__(
+        self,
+        cursor: Attributes | None,
+        key: Attributes | None,
+        *,
+        cursor_format: str | None,
+        instants: Sequence[Attributes],
+    ) -> None:
+        """Take where the cursor, the key and the timestamps are in a row."""
         plain = [path for path in instants if ITEMS not in path and VALUES not in path]
         self._cursor_of = _getter(cursor) if cursor else None
+        self._key_of = _getter(key) if key else None
         self._kind: Any = {"date": date, "date-time": datetime}.get(cursor_format or "")
         self._plain = [_getter(path) for path in plain]
         self._nested = [path for path in instants if path not in plain]
-        names = [".".join(map(str, cursor))] if cursor else []
+        names = [".".join(map(str, path)) for path in (cursor, key) if path]
         names += [".".join([*map(str, path), "tzinfo"]) for path in plain]
         self._quick = attrgetter(*names) if names and not self._nested else None
         self._width = len(names)
@@ -115,7 +132,7 @@ class RowReader:
         rows = map(decode, records)
         if not self._width and not self._nested:
             deque(rows, maxlen=0)
-            return (), True
+            return Reading((), in_utc=True)
         if self._quick is not None:
             try:
                 return self._read_quickly(map(self._quick, rows), len(records))
@@ -125,12 +142,13 @@ class RowReader:
         return self._read_all(list(rows))
 
     def _read_quickly(self, values: Iterable[Any], count: int) -> Reading:
-        if self._cursor_of is None:
-            return (), countOf(values, self._utc) == count
+        if self._cursor_of is None and self._key_of is None:
+            return Reading((), countOf(values, self._utc) == count)
         columns = [list(values)] if self._width == 1 else list(zip(*values, strict=True))
-        cursors = columns.pop(0) if columns else ()
+        cursors = columns.pop(0) if self._cursor_of and columns else ()
+        keys = columns.pop(0) if self._key_of and columns else ()
         in_utc = all(countOf(zones, UTC) == count for zones in columns)
-        return cursors, self._cursors_in_utc(cursors) and in_utc
+        return Reading(cursors, self._cursors_in_utc(cursors) and in_utc, keys)
 
     def _read_all(self, rows: list[object]) -> Reading:
         cursors = list(map(self._cursor_of, rows)) if self._cursor_of else []
@@ -140,7 +158,7 @@ class RowReader:
             in_utc = in_utc and countOf(zones, UTC) == len(rows)
         for path in self._nested:
             in_utc = in_utc and all(zone is UTC for row in rows for zone in _zones_at(row, path))
-        return cursors, in_utc
+        return Reading(cursors, in_utc, list(map(self._key_of, rows)) if self._key_of else ())
 
     def _cursors_in_utc(self, cursors: Sequence[Any]) -> bool:
         """Tell whether cursors, which were decoded as text, are in UTC where they are timestamps."""
@@ -152,6 +170,16 @@ class RowReader:
             texts = [cursor for cursor in cursors if isinstance(cursor, str)]  # the others are null or missing
             instants = msgspec.convert(texts, list[self._kind])  # type: ignore[name-defined] # as above
         return self._kind is date or countOf(map(attrgetter("tzinfo"), instants), UTC) == len(instants)
+
+
+def _plain_key(schema: Definition, keys: Sequence[str]) -> str | None:
+    """Return the key of records, if it is one field that holds plain text or whole numbers."""
+    if len(keys) != 1:
+        return None
+    definition = schema["properties"].get(keys[0])
+    is_plain = isinstance(definition, Mapping) and "format" not in definition
+    is_plain = is_plain and {*kinds(definition)} - {"null"} in ({"string"}, {"integer"})
+    return keys[0] if is_plain else None
 
 
 def _getter(attributes: Attributes) -> Callable[[object], object]:

@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
     from datetime import datetime
 
+    from tap_analytics.singer.fast import Reading
     from tap_analytics.singer.schema import Definition, Path, Selected
 
 Wanted = Callable[[Sequence[Any], Sequence[Raw]], Iterable[bool] | None]
 """Tells of records, by their cursors, which are wanted; None is all of them."""
+
+NoteKeys = Callable[[Sequence["Hashable"]], None]
+"""Takes the keys of records that were decoded anyhow."""
 
 DEFAULT = SchemaContract()
 """What becomes of data that the schema does not know, where the user says nothing."""
@@ -143,23 +147,26 @@ class RecordEncoder:
         return self._fast.slow_reason
 
     def process(
-        self, chunk: Sequence[Raw], wanted: Wanted | None = None
+        self, chunk: Sequence[Raw], wanted: Wanted | None = None, note_keys: NoteKeys | None = None
     ) -> Iterator[SchemaChange | Sequence[Raw | bytes]]:
         """Yield some records encoded, valid under the schema, and the schema before them where it changes.
 
         `wanted` takes the cursors of records and tells which of them are wanted, None being all.
+        `note_keys` takes the keys of the records, where they can be had for next to nothing.
         Raises RecordError with the index of a record that has no valid form, or that the schema
         contract refuses.
         """
-        cursors = self._read(chunk)
-        if cursors is None:
+        reading = self._read(chunk)
+        if reading is None:
             yield from self._evolve(chunk)
-            cursors = self.check(chunk)
-        if cursors is None:
+            reading = self.check(chunk)
+        if reading is None:
             for values in self._decode_all(chunk, wanted):
                 yield (_encoder.encode(values),)
             return
-        kept = wanted(cursors, chunk) if wanted is not None and cursors else None
+        if note_keys is not None:
+            note_keys(reading.keys)
+        kept = wanted(reading.cursors, chunk) if wanted is not None and reading.cursors else None
         yield self.encode(chunk if kept is None else list(compress(chunk, kept)))
 
     def process_decoded(
@@ -214,18 +221,15 @@ class RecordEncoder:
         if self.discarded == 1:
             self._warn(f"A record is dropped, as schema_contract says: {error}. Further ones are only counted.")
 
-    def check(self, chunk: Sequence[Raw]) -> Sequence[Any] | None:
-        """Return the cursors of some records, or None if a record does not fit the schema.
+    def check(self, chunk: Sequence[Raw]) -> Reading | None:
+        """Return what was read of some records, or None if a record does not fit the schema."""
+        reading = self._read(chunk)
+        return self._read(chunk) if reading is None and self._learn(chunk) else reading
 
-        There are no cursors where the stream has none.
-        """
-        cursors = self._read(chunk)
-        return self._read(chunk) if cursors is None and self._learn(chunk) else cursors
-
-    def _read(self, chunk: Sequence[Raw]) -> Sequence[Any] | None:
+    def _read(self, chunk: Sequence[Raw]) -> Reading | None:
         reading = self._fast.read(chunk)
-        if reading is None or reading[1]:
-            return reading and reading[0]
+        if reading is None or reading.in_utc:
+            return reading
         self._rewrites_instants = True
         self._compile()
         return self._read(chunk)  # from now on more is known of it

@@ -227,6 +227,7 @@ def test_no_node(sandbox: Sandbox, get: Get) -> None:
         (Fault("ignore_offset"), 0, 4),
         (Fault("ignore_limit"), 3, 8),
         (Fault("clamp_offset", offset=2), 2, 6),
+        (Fault("result_window", offset=5), 3, 5),
         (Fault("empty_page"), 0, 0),
     ],
 )
