@@ -54,6 +54,11 @@ class Server:
     nothing_beyond: int = 10_000
     refused_from: int = 10_000_000
     """The first offset that is answered with status 400."""
+    refusal: int = 400
+    refuses_past_the_end: bool = False
+    """Whether an offset of the length of the list, or beyond, is refused."""
+    rounds: bool = False
+    """Whether offsets are rounded down to multiples of the limit."""
     total: int | None = None
     moves: list[tuple[str, float] | None] = field(default_factory=list)
     """What happens before each request: at a fraction of the list, a row comes, goes, or moves to the front or end."""
@@ -73,9 +78,10 @@ class Server:
         self._orders = cycle(self.orders or [None])
 
     def ask(self, offset: int) -> Pending[Page]:
-        if offset >= self.refused_from:
+        if offset >= self.refused_from or (self.refuses_past_the_end and offset >= max(len(self.rows), 1)):
             refused = Pending[Page]()
-            refused.set_exception(StatusError(f"GET (offset={offset}) was answered with 400.", 400))
+            message = f"GET (offset={offset}) was answered with {self.refusal}."
+            refused.set_exception(StatusError(message, self.refusal))
             return refused
         if self.lazy:
             return Lazy(lambda: self._page(offset))
@@ -89,6 +95,7 @@ class Server:
         self._move()
         size = min(self.cap, 10_000 if self.ignores_limit else self.limit)
         at = 0 if self.ignores_offset else min(offset, self.largest_offset)
+        at -= at % self.limit if self.rounds else 0
         if self.repeats_last_page and at >= len(self.rows):
             at = max(len(self.rows) - 1, 0) // size * size
         found = self._last if number in self.stale else self.rows[at : at + size]
@@ -366,6 +373,32 @@ def test_a_server_that_refuses_offsets_beyond_some_number_limits_them(in_flight:
     server = Server(list(range(100)), 10, refused_from=30)
     with pytest.raises(PagingError, match=r"answered with 400.*limits the offset"):
         walk(server, max_in_flight=in_flight, keyed=keyed)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 9, 10, 11, 20, 25])
+@pytest.mark.parametrize("cap", [1, 10, 1_000])
+@pytest.mark.parametrize("refusal", [404, 416, 400])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_refusal_past_the_end_is_the_end(rows: int, cap: int, refusal: int, *, keyed: bool) -> None:
+    server = Server(list(range(rows)), 10, cap, refuses_past_the_end=True, refusal=refusal)
+    assert walk(server, keyed=keyed) == (list(range(rows)), [])
+
+
+def test_a_refusal_past_the_end_is_no_end_where_more_was_announced() -> None:
+    server = Server(list(range(3)), 10, 1, refuses_past_the_end=True, total=5)
+    with pytest.raises(PagingError, match="limits the offset"):
+        walk(server)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 9, 10, 11, 20, 25])
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_server_that_rounds_offsets_is_read_in_whole_steps(rows: int, *, refuses: bool, keyed: bool) -> None:
+    server = Server(list(range(rows)), 10, rounds=True, refuses_past_the_end=refuses, refusal=404)
+    brought, warnings = walk(server, keyed=keyed)
+    assert brought == list(range(rows))
+    assert [warning for warning in warnings if "multiples of 10" not in warning] == []
+    assert len(warnings) == (rows >= 10)
 
 
 @pytest.mark.parametrize("rows", [1_000, 2_000, 5_000])

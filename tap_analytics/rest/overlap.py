@@ -145,7 +145,7 @@ class OffsetWalk:
 
     def _read_on(self, offset: int) -> tuple[Page, Page | None]:
         """Return the page at an offset, and what it adds; None where it does not begin where the page before ended."""
-        page = self._queue.read_on(offset)
+        page = self._places.read_on(offset, self._before)
         if self._joined(page) is None and not self._brings_new(page):
             page = self._queue.read(offset)  # a stale or an empty answer is often gone by then
         return page, self._joined(page)
@@ -158,7 +158,8 @@ class OffsetWalk:
         if first is not None:
             if joined is None and page.records == first.records and self._rounds(offset, first):
                 self._places.outcome.places = None
-                return whole_steps(self._queue, self._paginator, first, warn=self._warn)
+                is_all = len(first.records) < self._paginator.limit
+                return iter(()) if is_all else whole_steps(self._queue, self._paginator, first, warn=self._warn)
             if self._is_first_again(page, first, joins=joined is not None):
                 judge_repetition(page, self._paginator, warn=self._warn)
                 return iter(())
@@ -166,10 +167,13 @@ class OffsetWalk:
 
     def _rounds(self, offset: int, first: Page) -> bool:
         """Tell whether the server rounds an offset to a multiple of the limit, and does not answer from a cache."""
-        if len(first.records) < self._paginator.limit or self._queue.read(offset).records != first.records:
+        if self._queue.read(offset).records != first.records:
             return False
-        following = self._queue.read(self._paginator.offset + self._paginator.limit).records
-        return bool(following) and following != first.records
+        following = self._paginator.offset + self._paginator.limit
+        if self._queue.is_refused(following):
+            return True
+        records = self._queue.read(following).records
+        return records != first.records if len(first.records) >= self._paginator.limit else not records
 
     def _joined(self, page: Page) -> Page | None:
         """Return what a page adds, if it begins where the page before ended; else None."""

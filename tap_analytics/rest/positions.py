@@ -24,6 +24,9 @@ LONGEST_TROUBLE = 5
 PAST_THE_END = frozenset([400, 404, 416, 422])
 """Statuses with which servers answer for a page after the last one, or for an offset that they do not take."""
 
+NO_SUCH_PAGE = frozenset([404, 416])
+"""Those of them that mean a page after the last one."""
+
 
 RESULT_WINDOWS = frozenset([1_000, 2_000, 5_000, 10_000, 50_000])
 """Numbers of records after which servers usually stop, whatever there is beyond."""
@@ -73,19 +76,6 @@ class PageQueue:
             return True
         return False
 
-    def read_on(self, offset: int) -> Page:
-        """Return the page at the offset of a record that was read.
-
-        Raises PagingError where the server has no page there, or refuses such an offset.
-        """
-        try:
-            return self.read(offset)
-        except StatusError as error:
-            if error.status not in PAST_THE_END:
-                raise
-            msg = f"{error} The record at this offset was read before: the server limits the offset."
-            raise PagingError(msg) from None
-
     def look_ahead(self, offset: int, step: int, count: int) -> None:
         """Ask for the pages at an offset and beyond, unless they have been asked for."""
         wanted = [offset + step * n for n in range(count)]
@@ -131,6 +121,21 @@ class Places:
             msg = f"{self._last.label}: the list ends after {places:,} records, where servers usually limit the offset."
             raise ResultWindowError(msg)
 
+    def read_on(self, offset: int, before: Page) -> Page:
+        """Return the page at an offset; one without records where a server refuses what is past the end.
+
+        Raises PagingError where a record is known to be there, and what the request raised.
+        """
+        try:
+            return self._queue.read(offset)
+        except StatusError as error:
+            if error.status not in PAST_THE_END:
+                raise
+            if len(before.records) == 1 and announced_total(before, self._paginator) <= offset - self._start:
+                return replace(before, records=[])
+            msg = f"{error} There is a record at this offset: the server limits the offset."
+            raise PagingError(msg) from None
+
     def is_last(self, page: Page) -> bool:
         """Tell whether a page that does not join is the last one all the same: it is short, and brings nothing new."""
         return 0 < len(page.records) < self._longest and self._knows_all(page)
@@ -144,11 +149,13 @@ class Places:
         Raises MisfitError where the server has no record at the place of one that it has sent, or
         where offsets lead to no new records.
         """
-        offset, size, fruitless = self._start, 0, 0
+        offset, fruitless = self._start, 0
+        before: Page | None = None
         if self._coverage is not None:
             self._coverage.forget()
         while True:
-            page = self._queue.read(offset)
+            page = self.read_on(offset, before) if before else self._queue.read(offset)
+            size = len(before.records) if before else 0
             if not page.records and size > 1:
                 page = self._queue.read(offset)
                 if not page.records:
@@ -162,8 +169,8 @@ class Places:
             yield page.without_first(1) if overlaps else page
             if is_end:
                 return
-            size = len(page.records)
-            offset += max(size - 1, 1)
+            before = page
+            offset += max(len(page.records) - 1, 1)
 
 
 def misfit(page: Page) -> str:
@@ -192,7 +199,8 @@ def whole_steps(
         try:
             page = queue.read(offset)
         except StatusError as error:
-            if error.status in PAST_THE_END and (before is not first or len(first.records) < paginator.limit):
+            is_past = before is not first or len(first.records) < paginator.limit or error.status in NO_SUCH_PAGE
+            if error.status in PAST_THE_END and is_past:
                 return
             raise
         if not page.records or page.records == before.records:

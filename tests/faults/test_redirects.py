@@ -82,3 +82,17 @@ def test_the_body_of_a_redirect_is_not_read() -> None:
         run = run_tap({"base_url": server.url, "api_key": "k-e-y", "resources": [shipped("workers")]}, timeout=5)
     assert run.returncode == 1
     assert run.said("redirects to another server")
+
+
+def test_a_redirect_that_drops_the_query_is_no_end_of_the_list() -> None:
+    things = {
+        "name": "things",
+        "primary_key": "customer_id",
+        "schema": {"properties": {"customer_id": {"type": "string"}}},
+        "endpoint": {"path": "/v1/resource", "paginator": {"type": "offset", "limit": 100}},
+    }
+    with Sandbox(**{**SMALL, "resources": 250}) as sandbox:
+        sandbox.misbehave(Fault("redirect", "*/resource", location="/v1/resource", after=1))
+        run = run_tap(settings(sandbox, resources=[things]))
+    assert run.returncode == 1
+    assert run.said("Failed: things: GET /v1/resource", "redirects to /v1/resource without the request's parameters")
