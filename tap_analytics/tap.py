@@ -220,8 +220,8 @@ class TapAnalytics(RestTap):
         """Return the streams that the settings ask for; they share one client."""
         config = self.config
         self.client = Client(
-            timeout=float(config.get("request_timeout", 300)),
-            max_in_flight=config.get("max_in_flight", 1),
+            timeout=float(config["request_timeout"]),
+            max_in_flight=config["max_in_flight"],
             secrets=self.secrets,
         )
         api = resources.api(config)

@@ -483,8 +483,14 @@ def notes(config: Json) -> Iterator[str]:
 
 
 def warnings(config: Json, shipped: Shipped) -> Iterator[str]:
-    """Yield a line for each resource of which something else becomes than its words say."""
-    for resource in resources(config, shipped):
+    """Yield a line for each resource of which something else becomes than its words say, and each unused secret."""
+    every = resources(config, shipped)
+    auths = [api(config).auth, *(resource.requests.auth for resource in every)]
+    used = {word for auth in auths if auth is not None for word in auth.secret_words}
+    for name in SECRET_SETTINGS:
+        if config.get(name) and name not in used:
+            yield f"{name}: is not used. Neither client.auth nor the auth of a resource takes it; see client.auth."
+    for resource in every:
         if resource.disposition == "merge" and not resource.keys:
             yield f"{resource.name}: has the write_disposition merge, but no primary_key; its records are appended."
 

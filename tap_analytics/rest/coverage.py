@@ -93,10 +93,8 @@ class Coverage:
         self._ends.append(len(self._digests))
 
     def _note(self, keys: Sequence[Hashable]) -> None:
-        try:
-            self._digests.extend(array("q", keys))  # type: ignore[arg-type] # whole numbers are their own digests
-        except (TypeError, OverflowError):
-            self._digests.extend(map(digest, keys))
+        are_texts = {*map(type, keys)} == {str}
+        self._digests.extend(map(hash if are_texts else digest, keys))
 
     def knows_all(self, records: Iterable[Raw]) -> bool:
         """Tell whether this look has read all of some records, as far as that is not forgotten."""

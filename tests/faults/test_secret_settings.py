@@ -73,6 +73,28 @@ def test_words_of_the_configuration_stay_readable() -> None:
         assert run.said("The API sends fields that the schema does not have: name.")
 
 
+@pytest.mark.parametrize(
+    ("client", "unused"),
+    [
+        ({}, ["api_key", "token"]),
+        ({"auth": {"type": "bearer"}}, ["api_key"]),
+        ({"auth": {"type": "api_key", "name": "k"}}, ["token"]),
+    ],
+    ids=str,
+)
+def test_a_secret_that_no_auth_takes_is_a_warning(client: Words, unused: list[str]) -> None:
+    with Api(lambda _asked: Reply([{"id": 1}])) as api:
+        words = config(api, {"name": "things", "endpoint": {"paginator": "single_page"}})
+        words["client"] = {"base_url": api.url, **client}
+        run = run_tap({**words, "api_key": SECRET, "token": SECRET})
+    assert run.returncode == 0
+    assert [line for line in run.problems if "is not used" in line] == [
+        line for name in unused for line in run.problems if f"{name}: is not used." in line
+    ]
+    assert len([line for line in run.problems if "is not used" in line]) == len(unused)
+    assert SECRET not in run.stderr
+
+
 def test_a_message_that_its_arguments_do_not_fit_is_logged_without_the_secret() -> None:
     secrets = Secrets()
     secrets.add(SECRET)
