@@ -12,17 +12,16 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from benchmarks.records import Records
+from benchmarks.records import STREAMS, Records
 
-BEFORE, AFTER = b'{"data":[', b"]}"
+BEFORE = b'{"data":['
 LARGEST_PAGE = 10_000
 
 
 class Api(ThreadingHTTPServer):
-    """Serves `/v1/transactional/registrations` by offset and limit; the date filters change nothing."""
+    """Serves one stream, at any path: `limit` records from `offset`, of a `page` from 1 on, or after a `cursor`."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -35,6 +34,14 @@ class Api(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.requests = self.in_flight = self.most_in_flight = 0
 
+    def after(self, following: int, limit: int) -> bytes:
+        """Return the end of a page: that of orders says how much there is, and where it goes on."""
+        count = self.records.count
+        if self.records.stream == "registrations":
+            return b"]}"
+        end = {"total": count, "pages": -(-count // limit), "next": str(following) if following < count else None}
+        return b"]," + json.dumps(end, separators=(",", ":")).encode()[1:]
+
 
 class Answer(BaseHTTPRequestHandler):
     """Answers the requests of one connection."""
@@ -42,7 +49,6 @@ class Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Api
-    limits: ClassVar = {"offset": 0, "limit": LARGEST_PAGE}
 
     def do_GET(self) -> None:
         """Answer with a page, or with what has been counted since that was asked last."""
@@ -59,8 +65,10 @@ class Answer(BaseHTTPRequestHandler):
             server.most_in_flight = max(server.most_in_flight, server.in_flight)
         try:
             time.sleep(server.latency)
-            asked = self.limits | {name: int(value) for name, value in parse_qsl(parts.query) if name in self.limits}
-            self._send_page(*server.records.cut(asked["offset"], min(asked["limit"], LARGEST_PAGE)))
+            asked = dict(parse_qsl(parts.query))
+            limit = min(int(asked.get("limit", LARGEST_PAGE)), LARGEST_PAGE)
+            offset = int(asked.get("offset", asked.get("cursor", "")) or (int(asked.get("page", 1)) - 1) * limit)
+            self._send_page(*server.records.cut(offset, limit), server.after(offset + limit, limit))
         except ConnectionError:
             self.close_connection = True  # a client that has read ahead wants no more once it has the last page
         finally:
@@ -73,14 +81,14 @@ class Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(length))
         self.end_headers()
 
-    def _send_page(self, start: int, length: int) -> None:
-        self._send_head(len(BEFORE) + length + len(AFTER))
+    def _send_page(self, start: int, length: int, after: bytes) -> None:
+        self._send_head(len(BEFORE) + length + len(after))
         self.wfile.write(BEFORE)
         socket = self.connection.fileno()
         while length:
             sent = os.sendfile(socket, self.server.file, start, length)
             start, length = start + sent, length - sent
-        self.wfile.write(AFTER)
+        self.wfile.write(after)
 
     def _send_counts(self) -> None:
         body = json.dumps({"requests": self.server.requests, "most_in_flight": self.server.most_in_flight}).encode()
@@ -95,10 +103,11 @@ def main() -> None:
     """Serve until standard input closes; the first line of output is the address."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="where the made-up records are kept")
+    parser.add_argument("--stream", choices=STREAMS, default="registrations", help="what is served")
     parser.add_argument("--records", type=int, required=True, help="how many there are")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes at least")
     options = parser.parse_args()
-    api = Api(Records(options.directory, options.records), options.latency)
+    api = Api(Records(options.directory, options.stream, options.records), options.latency)
     threading.Thread(target=api.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{api.server_port}", flush=True)
     while os.read(0, 1024):

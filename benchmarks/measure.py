@@ -48,7 +48,12 @@ class Case:
     name: str
     command: Sequence[str]
     records: int = 0
-    rounds: int = 5
+    rounds: int = 1000
+    """How often it is run at most."""
+    least: int = 1
+    """How often it is run however long that takes."""
+    exit_code: int = 0
+    """With which it ends."""
     environment: Mapping[str, str] = field(default_factory=dict)
     stdin: Path | None = None
     directory: Path = ROOT
@@ -58,14 +63,24 @@ class Case:
     """Called after each run, unmeasured; gives further facts."""
     runs: list[Run] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    """What else there is to know of it. `read` is how many of its records it reads, where it does not read all."""
 
     def measure(self) -> None:
-        """Run the command once more; raise FailedError where it fails."""
+        """Run the command once more; raise FailedError where it fails, or `after` finds that it did."""
         if self.before:
             self.before()
-        self.runs.append(run(self))
+        done = run(self)
         if self.after:
             self.facts |= self.after()
+        self.runs.append(done)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a part of the benchmark has measured."""
+
+    cases: Sequence[Case]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def environment() -> dict[str, str]:
@@ -96,7 +111,7 @@ def run(case: Case, stdout: Path = Path(os.devnull)) -> Run:
         wall = time.perf_counter() - start
         guard.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if process.returncode != case.exit_code:
         said = log.read_text(errors="replace").strip().splitlines()[-6:]
         raise FailedError("\n".join([f"{case.name} ended with {process.returncode}:", *said]))
     # Linux counts the peak in KiB, macOS in bytes.
@@ -104,16 +119,28 @@ def run(case: Case, stdout: Path = Path(os.devnull)) -> Run:
     return Run(round(wall, 3), round(usage.ru_utime + usage.ru_stime, 3), round(usage.ru_maxrss * unit / 1e6, 1))
 
 
-def side_by_side(cases: Sequence[Case], rounds: int) -> None:
+@dataclass(frozen=True)
+class Turns:
+    """How often cases are run: so many rounds, fewer of those that have taken so many seconds by then."""
+
+    rounds: int
+    patience: float
+
+    def wants(self, case: Case) -> bool:
+        """Tell whether a case is to be run once more."""
+        done = len(case.runs)
+        taken = sum(run.wall for run in case.runs)
+        return done < min(case.rounds, self.rounds) and (done < case.least or taken < self.patience)
+
+
+def side_by_side(cases: Sequence[Case], turns: Turns) -> None:
     """Measure some cases in turn, so that what else happens on the machine meets them all.
 
     A case that fails is said, keeps what it has, and is left alone from then on.
     """
     cases = list(cases)
-    for number in range(max(min(case.rounds, rounds) for case in cases)):
+    while cases := [case for case in cases if turns.wants(case)]:
         for case in list(cases):
-            if number >= min(case.rounds, rounds):
-                continue
             try:
                 case.measure()
             except FailedError as error:
@@ -132,11 +159,16 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def serving(records: int, latency: float = 0.0) -> Iterator[str]:
+def serving(stream: str, records: int, latency: float = 0.0) -> Iterator[str]:
     """Run the API of precomputed pages, and give its address."""
-    command = [sys.executable, "-m", "benchmarks.api", "--directory", str(CACHE), "--records", str(records)]
+    options = {"directory": CACHE, "stream": stream, "records": records, "latency": latency}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     process = subprocess.Popen(
-        [*command, "--latency", str(latency)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.api", *words],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdin is not None  # noqa: S101 - it is a pipe
     assert process.stdout is not None  # noqa: S101
@@ -166,18 +198,27 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def write(directory: Path, part: str, cases: Sequence[Case], **facts: Any) -> None:  # noqa: ANN401
+def shape(stream: str, records: int) -> dict[str, int]:
+    """Return what the records are like that an API has served: their bytes, and the members of one."""
+    with (CACHE / f"{stream}-{records}.json").open(encoding="utf-8") as file:
+        first, _ = json.JSONDecoder().raw_decode(file.read(10_000))
+        size = os.fstat(file.fileno()).st_size
+    return {"bytes": size // records, "members": len(first)}
+
+
+def write(directory: Path, part: str, seconds: float, measured: Measured) -> None:
     """Write what was measured into a file of results."""
     directory.mkdir(parents=True, exist_ok=True)
     result = {
         "part": part,
         "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "took": round(seconds),
         "machine": machine(),
         "load": round(os.getloadavg()[0], 2),
-        **facts,
+        **measured.facts,
         "cases": [
             {"name": case.name, "records": case.records, **case.facts, "runs": [asdict(run) for run in case.runs]}
-            for case in cases
+            for case in measured.cases
         ],
     }
     (directory / f"{part}.json").write_text(json.dumps(result, indent=1) + "\n")
@@ -190,14 +231,27 @@ class Result:
         self.facts: dict[str, Any] = json.loads((directory / f"{part}.json").read_text())
         self.cases: list[dict[str, Any]] = self.facts["cases"]
 
-    def find(self, name: str, records: int | None = None) -> dict[str, Any] | None:
-        """Return a case that has been measured."""
+    def find(self, name: str, records: int | None = None, **facts: Any) -> dict[str, Any] | None:  # noqa: ANN401
+        """Return a case that has been measured, by its name, its records and other facts."""
         for case in self.cases:
-            if case["name"] == name and records in (None, case["records"]) and case["runs"]:
+            same = all(case.get(fact) == value for fact, value in facts.items())
+            if case["name"] == name and records in (None, case["records"]) and same and case["runs"]:
                 return case
         return None
 
-    def median(self, name: str, records: int | None = None, of: str = "wall") -> float | None:
-        """Return the median of a measure over the runs of a case, if it was measured."""
-        case = self.find(name, records)
-        return median(run[of] for run in case["runs"]) if case else None
+    def median(
+        self,
+        name: str,
+        records: int | None = None,
+        of: str = "wall",
+        **facts: Any,  # noqa: ANN401
+    ) -> float | None:
+        """Return the median of a measure over the runs of a case, if it was measured.
+
+        Times are those of all of its records, also where it has read only some of them.
+        """
+        case = self.find(name, records, **facts)
+        if case is None:
+            return None
+        middle: float = median(run[of] for run in case["runs"])
+        return middle if of == "memory" or "read" not in case else middle * case["records"] / case["read"]

@@ -6,13 +6,16 @@ can be compared on a machine that has other things to do.
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
 
+from benchmarks.records import order
 from tap_analytics.singer.inference import infer
 from tap_analytics.singer.records import CHUNK, RecordEncoder
 
@@ -24,44 +27,7 @@ ROUNDS = 9
 
 Words = dict[str, Any]
 
-TEXT = {"type": ["string", "null"]}
-NUMBER = {"type": ["number", "null"]}
-INSTANT = {"type": ["string", "null"], "format": "date-time"}
-ADDRESS = {"type": ["object", "null"], "properties": {"street": TEXT, "city": TEXT, "zip": TEXT, "country": TEXT}}
-CUSTOMER = {"type": ["object", "null"], "properties": {"id": TEXT, "name": TEXT, "email": TEXT, "address": ADDRESS}}
-LINE = {"type": "object", "properties": {"sku": TEXT, "title": TEXT, "quantity": {"type": "integer"}, "price": NUMBER}}
-DECLARED: Words = {
-    "type": "object",
-    "required": ["id"],
-    "properties": {
-        "id": {"type": "string"},
-        "number": {"type": "integer"},
-        "placed_at": INSTANT,
-        "customer": CUSTOMER,
-        "lines": {"type": ["array", "null"], "items": LINE},
-        "total": NUMBER,
-        "note": TEXT,
-    },
-}
-
-
-def order(number: int) -> Words:
-    """Return an order with a customer, an address and three lines."""
-    address = {"street": f"Lindenstraße {number % 90}", "city": "Köln", "zip": f"{number % 90000:05}", "country": "DE"}
-    customer = {"id": f"c{number % 5000}", "name": "Noor van den Berg", "email": f"noor{number}@example.com"}
-    lines = [
-        {"sku": f"SKU-{number}-{line}", "title": "Tomato, on the vine", "quantity": line, "price": number * 1.25 + line}
-        for line in range(1, 4)
-    ]
-    return {
-        "id": f"{number:024x}",
-        "number": number,
-        "placed_at": f"2026-01-{number % 28 + 1:02}T{number % 24:02}:05:07Z",
-        "customer": customer | {"address": address},
-        "lines": lines,
-        "total": number * 3.5,
-        "note": None,
-    }
+DECLARED: Words = json.loads((Path(__file__).parent / "programs" / "orders.json").read_text())
 
 
 def flat(record: Words, prefix: str = "") -> Words:

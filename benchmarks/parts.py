@@ -1,4 +1,4 @@
-"""What is measured: throughput, start-up, latency, BATCH files, and the whole way into Postgres."""
+"""What is measured: flat and nested records, start-up, latency, BATCH files, and the whole way into Postgres."""
 
 from __future__ import annotations
 
@@ -6,48 +6,49 @@ import gzip
 import json
 import shutil
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 from benchmarks.contenders import (
     CONTENDERS,
+    DECLARED,
     EMPTY_TAP,
+    EXTRACT,
+    FLAT,
     ITERATE,
     LIMIT,
-    MSGSPEC,
-    NORMALIZE,
+    NESTED,
     NOTHING_SELECTED,
-    REST,
-    SCRIPTS,
+    ORDERS,
+    REGISTRATIONS,
     STOCK,
     TAP,
+    THRICE,
     Contender,
+    Feed,
     bin_of,
     emptying,
     install,
     into_files,
+    sdk,
     tap,
+    version,
     write_json,
 )
-from benchmarks.measure import CACHE, Case, run, say, serving, side_by_side, write
+from benchmarks.measure import CACHE, Case, FailedError, Measured, Turns, run, say, serving, shape, side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-SLOW = frozenset({REST, NORMALIZE, MSGSPEC})
-"""Take long, and nothing is claimed of them that a few rounds cannot show."""
-
-FEW = 3
 LATENCY = 0.1
-LARGE = 1_000_000
-RECORDS = 200_000
-"""Registrations of every part that does not ask for several numbers of them."""
-AT_LARGE = (LIMIT, TAP, ITERATE, STOCK)
-AT_SMALL = (LIMIT, TAP, STOCK)
 STREAMS = 14
+SMALL, LARGE = 0.5, 5
+"""The other sizes, as multiples of the number of records."""
+AT_SMALL = (LIMIT, TAP, DECLARED, STOCK)
+AT_LARGE = (LIMIT, TAP, DECLARED, ITERATE)
 
 RECORDS_ONE = "tap-analytics, one record"
 LIMIT_ONE = "limit for Python, one record"
@@ -58,16 +59,54 @@ STOCK_ONE = "SDK tap, one record"
 class Options:
     """What the command line asks for."""
 
-    records: Sequence[int]
-    rounds: int
-    results: Path
+    records: int
+    turns: Turns
 
 
-def _ready(contenders: Sequence[Contender]) -> tuple[list[Contender], list[Case]]:
+def throughput(options: Options) -> Measured:
+    """Measure flat records: registrations, by everybody, and at three sizes by some."""
+    sizes = {int(options.records * SMALL): AT_SMALL, options.records: None, options.records * LARGE: AT_LARGE}
+    return _sizes(FLAT, REGISTRATIONS, sizes, options)
+
+
+def nested(options: Options) -> Measured:
+    """Measure nested records: orders with a customer, an address and three lines; half as many."""
+    records = int(options.records * SMALL)
+    sizes = {records: None, options.records * LARGE: AT_LARGE}
+    return _sizes(NESTED, ORDERS, sizes, options)
+
+
+def _sizes(
+    contenders: Sequence[Contender], feed: Feed, sizes: Mapping[int, Sequence[str] | None], options: Options
+) -> Measured:
+    """Measure contenders at several numbers of records; None stands for everybody."""
+    ready, cases = _ready(contenders, feed)
+    for records, names in sizes.items():
+        with ExitStack() as stack:
+            urls: dict[int, str] = {}
+            some = []
+            for contender in ready:
+                if names is not None and contender.name not in names:
+                    continue
+                read = records // contender.share
+                if read not in urls:
+                    urls[read] = stack.enter_context(serving(feed.stream, read))
+                case = contender.case(urls[read], records, feed)
+                if read != records:
+                    case.facts["read"] = read
+                some.append(case)
+            side_by_side(some, options.turns)
+        cases += some
+    middle = next(records for records, names in sizes.items() if names is None)
+    facts = {"middle": middle, "page": feed.limit, "shape": shape(feed.stream, middle)}
+    return Measured(cases, facts | {"versions": _versions(ready)})
+
+
+def _ready(contenders: Iterable[Contender], feed: Feed) -> tuple[list[Contender], list[Case]]:
     """Return those that read everything, and a case that says why for each that does not."""
     ready, out = [], []
     for contender in contenders:
-        if problem := contender.check():
+        if problem := contender.check(feed):
             say(f"    left out: {problem}")
             out.append(Case(contender.name, [], facts={"skipped": problem.splitlines()[0]}))
         else:
@@ -75,61 +114,71 @@ def _ready(contenders: Sequence[Contender]) -> tuple[list[Contender], list[Case]
     return ready, out
 
 
-def throughput(options: Options) -> None:
-    """Measure the whole process at several numbers of records."""
-    ready, cases = _ready(list(CONTENDERS.values()))
-    for records in options.records:
-        middle = records == _middle(options.records)
-        with serving(records) as url:
-            some = [
-                contender.case(url, records, FEW if contender.name in SLOW else options.rounds)
-                for contender in ready
-                if middle or contender.name in (AT_LARGE if records >= LARGE else AT_SMALL)
-            ]
-            side_by_side(some, options.rounds)
-        cases += some
-        write(options.results, "throughput", cases, middle=_middle(options.records))
+def _versions(contenders: Iterable[Contender]) -> list[str]:
+    """Return the versions of what is measured, each once."""
+    return list(dict.fromkeys(version(contender.environment) for contender in contenders if contender.name != LIMIT))
 
 
-def _middle(records: Sequence[int]) -> int:
-    """Return the number of records at which everybody is measured."""
-    return RECORDS if RECORDS in records else sorted(records)[len(records) // 2]
-
-
-def startup(options: Options) -> None:
+def startup(options: Options) -> Measured:
     """Measure what a process takes that has nothing, or next to nothing, to do."""
     chosen = [EMPTY_TAP, NOTHING_SELECTED, CONTENDERS[TAP], CONTENDERS[STOCK], CONTENDERS[LIMIT]]
     names = [None, None, RECORDS_ONE, STOCK_ONE, LIMIT_ONE]
     for contender in chosen:
         install(contender.environment)
-    rounds = options.rounds * 3
-    with serving(1) as url:
-        cases = [contender.case(url, 1, rounds, name) for contender, name in zip(chosen, names, strict=True)]
+    with serving(REGISTRATIONS.stream, 1) as url:
+        cases = [contender.case(url, 1, REGISTRATIONS, name) for contender, name in zip(chosen, names, strict=True)]
         for case in cases:
             run(case)  # what is compiled or read for the first time
-        side_by_side(cases, rounds)
-    write(options.results, "startup", cases)
+        side_by_side(cases, replace(options.turns, rounds=options.turns.rounds * 3))
+    return Measured(cases, {"versions": _versions(chosen)})
 
 
-def latency(options: Options) -> None:
-    """Measure what 100 ms a request add, to twenty pages and to a sync of all streams while they are small."""
-    records = RECORDS
+def latency(options: Options) -> Measured:
+    """Measure what 100 ms a request add: by offset, page number and cursor, and to a sync of all streams."""
     one = Contender(f"{TAP}, max_in_flight 1", TAP, tap("registrations_initial", max_in_flight=1))
     chosen = [CONTENDERS[TAP], one, CONTENDERS[LIMIT], CONTENDERS[STOCK]]
     for contender in chosen:
         install(contender.environment)
-    cases = []
+    cases: list[Case] = []
     with ExitStack() as stack:
         for seconds in (0.0, LATENCY):
-            url = stack.enter_context(serving(records, seconds))
-            for contender in chosen:
-                case = contender.case(url, records, 1 if contender.name == STOCK else options.rounds)
-                case.facts["latency"] = seconds
-                case.before, case.after = _both(case.before, _counting(url)), _counting(url)
-                cases.append(case)
-            cases += _small_streams(options, stack, seconds)
-        side_by_side(cases, options.rounds)
-    write(options.results, "latency", cases, seconds=LATENCY)
+            url = stack.enter_context(serving(REGISTRATIONS.stream, options.records, seconds))
+            cases += [
+                _counted(contender, url, options.records, REGISTRATIONS, {"latency": seconds}) for contender in chosen
+            ]
+            cases[-1].rounds = 1  # it takes long, and is not what this is about
+            cases += _small_streams(stack, seconds)
+        paginated, out = _paginated(stack, options)
+        side_by_side(cases + paginated, options.turns)
+    facts = {"seconds": LATENCY, "records": options.records, "page": REGISTRATIONS.limit}
+    orders = {"orders": int(options.records * SMALL), "orders_page": ORDERS.limit}
+    return Measured(cases + paginated + out, facts | orders | {"versions": _versions(chosen)})
+
+
+def _paginated(stack: ExitStack, options: Options) -> tuple[list[Case], list[Case]]:
+    """Return cases of orders by page number and by cursor, late; of the tap at once, too; and those left out."""
+    records = int(options.records * SMALL)
+    urls = {late: stack.enter_context(serving(ORDERS.stream, records, late)) for late in (0.0, LATENCY)}
+    cases, out = [], []
+    for paging in ("page", "cursor"):
+        feed = replace(ORDERS, paging=paging)
+        ready, unready = _ready((one for one in NESTED if one.name in (TAP, EXTRACT, STOCK)), feed)
+        out += unready
+        for contender in ready:
+            cases += [
+                _counted(contender, url, records, feed, {"latency": late, "paging": paging})
+                for late, url in urls.items()
+                if late or contender.name == TAP
+            ]
+    return cases, out
+
+
+def _counted(contender: Contender, url: str, records: int, feed: Feed, facts: Mapping[str, Any]) -> Case:
+    """Return a case whose facts will say how many requests it sent, and how many at once."""
+    case = contender.case(url, records, feed)
+    case.facts |= facts
+    case.before, case.after = _both(case.before, _counting(url)), _counting(url)
+    return case
 
 
 def _both(one: Callable[[], object] | None, other: Callable[[], object]) -> Callable[[], object]:
@@ -150,7 +199,7 @@ def _counting(url: str) -> Callable[[], Mapping[str, Any]]:
     return count
 
 
-def _small_streams(options: Options, stack: ExitStack, latency: float) -> list[Case]:
+def _small_streams(stack: ExitStack, latency: float) -> list[Case]:
     """Return a full sync of all streams of the sandbox, with and without requests ahead."""
     from demo.project import sandbox  # noqa: PLC0415 - brings in what would count as memory of a child
 
@@ -167,7 +216,6 @@ def _small_streams(options: Options, stack: ExitStack, latency: float) -> list[C
         case = Case(
             f"all streams, max_in_flight {in_flight}",
             [str(bin_of(TAP) / TAP), "--config", config],
-            rounds=options.rounds,
             facts={"latency": latency},
         )
         case.before, case.after = _watching(api.url)
@@ -196,51 +244,49 @@ def _asked(url: str) -> list[dict[str, Any]]:
     return found
 
 
-def batch(options: Options) -> None:
+def batch(options: Options) -> Measured:
     """Measure the writing of BATCH files."""
-    records = RECORDS
     cases = []
-    install(TAP)
-    install("sdk")
-    with serving(records) as url:
-        for name in (TAP, STOCK):
-            place = CACHE / "batches" / name.replace(" ", "-")
-            settings = {"batch_config": into_files(place)}
-            keep = CACHE / "work" / f"batch-{name.replace(' ', '-')}"
-            keep.mkdir(parents=True, exist_ok=True)
-            if name == TAP:
-                command = tap("registrations_initial", **settings)(url, keep)
-            else:
-                config = write_json(keep / "config.json", {"base_url": url, "api_key": "key"} | settings)
-                command = [str(bin_of("sdk") / "python"), str(SCRIPTS / "sdk_tap.py"), "stock", "--config", config]
-            cases.append(Case(name, command, records, options.rounds, before=emptying(place), after=_weighing(place)))
-        side_by_side(cases, options.rounds)
-    write(options.results, "batch", cases)
+    ours, theirs = (CACHE / "batches" / name for name in ("tap", "sdk"))
+    chosen = {
+        ours: Contender(TAP, TAP, tap("registrations_initial", batch_config=into_files(ours))),
+        theirs: Contender(STOCK, "sdk", sdk("stock", batch_config=into_files(theirs)), least=THRICE),
+    }
+    with serving(REGISTRATIONS.stream, options.records) as url:
+        for place, contender in chosen.items():
+            install(contender.environment)
+            case = contender.case(url, options.records, REGISTRATIONS)
+            case.before, case.after = emptying(place), _weighing(place, options.records)
+            cases.append(case)
+        side_by_side(cases, options.turns)
     shutil.rmtree(CACHE / "batches", ignore_errors=True)
+    return Measured(cases, {"versions": _versions(chosen.values())})
 
 
-def _weighing(place: Path) -> Callable[[], Mapping[str, Any]]:
+def _weighing(place: Path, records: int) -> Callable[[], Mapping[str, Any]]:
     def weigh() -> dict[str, Any]:
         files = [path for path in place.iterdir() if path.is_file()]
         lines = 0
         for path in files:
             with gzip.open(path) as file:
                 lines += sum(1 for _ in file)
+        if lines != records:
+            msg = f"the BATCH files hold {lines} of {records} records"
+            raise FailedError(msg)
         return {"files": len(files), "bytes": sum(path.stat().st_size for path in files), "read_back": lines}
 
     return weigh
 
 
-def warehouse(options: Options) -> None:
-    """Measure the whole way into Postgres, and its two halves alone."""
+def warehouse(options: Options) -> Measured:
+    """Measure the whole way into Postgres, its two halves alone, and a plain COPY."""
     from benchmarks.warehouse import ready  # noqa: PLC0415 - brings in what would count as memory of a child
 
-    rounds = min(options.rounds, FEW)
-    with serving(RECORDS) as url, ready(url, RECORDS) as cases:
-        side_by_side(cases, rounds)
-        write(options.results, "warehouse", cases)
+    with serving(REGISTRATIONS.stream, options.records) as url, ready(url, options.records) as (cases, versions):
+        side_by_side(cases, options.turns)
+    return Measured(cases, {"versions": versions})
 
 
-PARTS: Mapping[str, Callable[[Options], None]] = {
-    part.__name__: part for part in (throughput, startup, latency, batch, warehouse)
+PARTS: Mapping[str, Callable[[Options], Measured]] = {
+    part.__name__: part for part in (throughput, nested, startup, latency, batch, warehouse)
 }

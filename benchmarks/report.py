@@ -1,70 +1,86 @@
-"""The page about performance and its plot, made from the files of results and nothing else."""
+"""The page about performance and its picture, made from the files of results and nothing else."""
 
 from __future__ import annotations
 
-from html import escape
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import parts
 from benchmarks.contenders import (
-    CONTENDERS,
+    BY_FILES,
+    DECLARED,
+    DLT_INTO_POSTGRES,
     EMPTY,
+    EXTRACT,
+    FAST_BY_FILES,
+    FAST_FROM_LINES,
+    FAST_INTO_POSTGRES,
+    FLAT,
     FROM_LINES,
     INTO_POSTGRES,
     LIMIT,
     LOADERS_ALONE,
+    NESTED,
     NOTHING,
+    PLAIN_COPY,
+    RESOURCE,
     SAMPLED,
+    STOCK,
     TAP,
     TO_LINES,
 )
 from benchmarks.measure import Result
+from benchmarks.plot import LIMIT as LIMIT_BAR
+from benchmarks.plot import OTHER, OURS, TIMES, Bar, Panel, draw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 NAME = "performance"
 NONE = "\N{EN DASH}"
-TIMES = "\N{MULTIPLICATION SIGN}"
 ALL = "all streams, max_in_flight 4"
+PAGINGS = {"page": "by page number", "cursor": "by cursor"}
 
 HEAD = """\
 <!-- Made by `python -m benchmarks` from benchmarks/results; do not edit by hand. -->
 # Performance
 
-A tap's work is: bytes in, lines out. What is compared here reads the same API over the same loopback connection: one
-stream of registrations, about 900 bytes and 31 fields each, in pages of 10,000, made up beforehand and served by a
-process that does next to nothing. Times are those of the whole process, start-up included; the output goes to
-`/dev/null`. A number is the median of the runs that the table names, and the runs take turns, so that whatever else
-the machine does meets them all.
+A tap's work is: bytes in, lines out. What is compared here reads the same API over the same loopback connection:
+records made up beforehand, served by a process that does next to nothing. Times are those of the whole process,
+start-up included; the output goes to `/dev/null`, unless a database is named. A number is the median of the runs that
+were made, and the runs take turns, so that whatever else the machine does meets them all.
 """
 
 REPEAT = """\
 ## How to repeat it
 
-    make test                       # or anything else that makes .venv
-    .venv/bin/python -m benchmarks --quick     # one round, about ten minutes; into .cache/benchmarks
-    .venv/bin/python -m benchmarks             # everything, less than an hour; writes this page
+    make test                                  # or anything else that makes .venv
+    .venv/bin/python -m benchmarks             # everything; writes this page
+    .venv/bin/python -m benchmarks --quick     # one round of a tenth of the records; into .cache/benchmarks
+    .venv/bin/python -m benchmarks --help      # the parts, and how long each takes
 
-`--only throughput startup latency batch warehouse` measures some parts and leaves the other results as they are;
-`--only page` writes the page anew. Each contender gets an environment of its own in `.cache/benchmarks`, at the
-versions of the lists in `benchmarks/programs`, its files compiled. Before it is measured, it has to show that it reads
-all of 12,000 records. What cannot be installed is left out, and the table says so. Memory is the peak of the largest
-process, as the system counts it. The limit for Python is `benchmarks/programs/limit.py`: fetch with `requests`, split
-with `msgspec` into records that stay as they came, write; nothing is checked or remembered.
+`python -m benchmarks nested latency` measures these parts and leaves the other results as they are; `page` only writes
+the page anew. Each contender gets an environment of its own in `.cache/benchmarks`, at the versions of the lists in
+`benchmarks/programs`, its files compiled. What cannot be installed is left out, and so is what does not deliver every
+record: each reads 12,000 beforehand, and the lines of files and the rows of tables are counted after each run. The page
+says who is left out. What takes long has fewer rounds. Memory is the peak of the largest process, as the system counts
+it. The limit for Python is `benchmarks/programs/limit.py`: fetch with `requests`, split with `msgspec` into records
+that stay as they came, write; nothing is checked or remembered.
 """
 
 
 def write(results: Path, docs: Path) -> Path:
-    """Write the page of the results that there are, and its plot; return the page."""
+    """Write the page of the results that there are, and its picture; return the page."""
     found = {part: Result(results, part) for part in parts.PARTS if (results / f"{part}.json").exists()}
     sections = [HEAD]
+    if panels := _panels(found):
+        (docs / f"{NAME}.svg").write_text(draw(panels, _foot(found)))
+        sections.append(f"![{'; '.join(panel.title for panel in panels)}]({NAME}.svg)\n")
+    sections += filter(None, [_ratios(found)])
     for part, section in SECTIONS.items():
         if part in found:
-            sections.append(section(found))
-    if "throughput" in found:
-        (docs / f"{NAME}.svg").write_text(plot(found["throughput"]))
+            sections += filter(None, [section(found), _left_out(found[part])])
     if found:
         sections.append(_machine(found.values()))
     sections.append(REPEAT)
@@ -89,8 +105,91 @@ def times(slow: float | None, fast: float | None) -> str:
     return NONE if not slow or not fast else f"{slow / fast:.1f} {TIMES}"
 
 
+@dataclass(frozen=True)
+class Claim:
+    """Two that are compared, and what their ratio is meant to be."""
+
+    part: str
+    what: str
+    slow: str
+    fast: str
+    goal: str = NONE
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def row(self, result: Result) -> list[str] | None:
+        """Return the row of a table, if both were measured."""
+        records = result.facts.get("middle")
+        slow, fast = (
+            [result.median(name, records, of, **self.facts) for of in ("wall", "cpu")]
+            for name in (self.slow, self.fast)
+        )
+        if not (slow[0] and fast[0]):
+            return None
+        ratios = [times(one, other) for one, other in zip(slow, fast, strict=True)]
+        return [self.what, f"{self.slow} / {self.fast}", *ratios, self.goal]
+
+
+_LATE = {"latency": parts.LATENCY}
+CLAIMS = (
+    Claim("throughput", "flat records", STOCK, TAP),
+    Claim("throughput", "flat records", EXTRACT, TAP),
+    Claim("nested", "nested records", STOCK, TAP, f"at least 15 {TIMES}"),
+    Claim("nested", "nested records", EXTRACT, TAP, f"at least 5 {TIMES}"),
+    *(
+        Claim("latency", f"nested, {how}, 100 ms late", slow, TAP, facts={**_LATE, "paging": paging})
+        for paging, how in PAGINGS.items()
+        for slow in (STOCK, EXTRACT)
+    ),
+    Claim("warehouse", "API to Postgres, by lines", DLT_INTO_POSTGRES, FAST_INTO_POSTGRES, f"at least 4 {TIMES}"),
+    Claim("warehouse", "API to Postgres, by files", DLT_INTO_POSTGRES, FAST_BY_FILES, f"at least 6 {TIMES}"),
+    Claim("warehouse", "lines to Postgres", FAST_FROM_LINES, PLAIN_COPY, f"at most 3 {TIMES}"),
+)
+
+
+def _ratios(found: dict[str, Result]) -> str:
+    rows = [row for claim in CLAIMS if claim.part in found and (row := claim.row(found[claim.part]))]
+    if not rows:
+        return ""
+    text = [
+        "## In ratios\n",
+        "How many times the seconds of the second the first takes, in runs that took turns, and the project's goal:\n",
+        table(["", "first / second", "wall", "CPU", "goal"], rows),
+    ]
+    text += filter(None, [_memory(found[part]) for part in ("throughput", "nested") if part in found])
+    return "\n".join(text)
+
+
+def _memory(result: Result) -> str:
+    peaks = {size: peak for size in _sizes(result) if (peak := result.median(TAP, size, "memory"))}
+    if len(peaks) < 2:  # noqa: PLR2004 - it is about growth
+        return ""
+    stream = "flat" if result.facts["part"] == "throughput" else "nested"
+    each = ", ".join(f"{peak:.0f} MB for {size:,}" for size, peak in peaks.items())
+    return f"Peak memory of {TAP}, {stream} records: {each}.\n"
+
+
+def _sizes(result: Result) -> list[int]:
+    return sorted({case["records"] for case in result.cases if case["runs"]})
+
+
 def _throughput(found: dict[str, Result]) -> str:
     result = found["throughput"]
+    text = _read(result, "registrations", [contender.name for contender in FLAT])
+    if "startup" in found:
+        text.append(_past_startup(result, found["startup"]))
+    return "\n".join(filter(None, text))
+
+
+def _nested(found: dict[str, Result]) -> str:
+    what = (
+        "Each order has a customer with an address, and three lines. tap-analytics reads a declared resource "
+        "and infers its schema; one row has the schema declared, too.\n"
+    )
+    text = _read(found["nested"], "orders", [contender.name for contender in NESTED])
+    return "\n".join(filter(None, [text[0], what, *text[1:]]))
+
+
+def _read(result: Result, stream: str, names: Sequence[str]) -> list[str]:
     middle = result.facts["middle"]
     fast = result.median(TAP, middle)
     rows = [
@@ -102,24 +201,35 @@ def _throughput(found: dict[str, Result]) -> str:
             NONE if name == TAP else times(result.median(name, middle), fast),
             str(len(case["runs"])),
         ]
-        for name in _by_time(result, middle)
+        for name in _by_time(result, names, middle)
         if (case := result.find(name, middle))
     ]
-    text = [
-        f"![Seconds for {middle:,} records, by tool]({NAME}.svg)\n",
-        f"## {middle:,} records\n",
+    return [
+        f"## {middle:,} {stream}\n",
+        _shape(result),
         table(["", "wall", "CPU", "peak memory", "tap-analytics is faster by", "runs"], rows),
-        _left_out(result),
-        _growth(result),
+        _partly(result, middle),
+        _growth(result, names),
     ]
-    if "startup" in found:
-        text.append(_past_startup(result, found["startup"], middle))
-    return "\n".join(filter(None, text))
 
 
-def _by_time(result: Result, records: int) -> list[str]:
-    known = [name for name in CONTENDERS if result.median(name, records) is not None]
+def _shape(result: Result) -> str:
+    if not (shape := result.facts.get("shape")):
+        return ""
+    return f"{shape['bytes']} bytes and {shape['members']} fields each, in pages of {result.facts['page']:,}.\n"
+
+
+def _by_time(result: Result, names: Iterable[str], records: int) -> list[str]:
+    known = [name for name in names if result.median(name, records) is not None]
     return sorted(known, key=lambda name: result.median(name, records) or 0.0)
+
+
+def _partly(result: Result, middle: int) -> str:
+    return "".join(
+        f"- {case['name']} has read {case['read']:,} of them; its times are multiplied by {middle / case['read']:g}.\n"
+        for case in result.cases
+        if "read" in case and case["records"] == middle and case["runs"]
+    )
 
 
 def _left_out(result: Result) -> str:
@@ -127,9 +237,9 @@ def _left_out(result: Result) -> str:
     return "".join(dict.fromkeys(lines))
 
 
-def _growth(result: Result) -> str:
-    sizes = sorted({case["records"] for case in result.cases if case["runs"]})
-    names = [name for name in CONTENDERS if sum(result.median(name, size) is not None for size in sizes) > 1]
+def _growth(result: Result, names: Iterable[str]) -> str:
+    sizes = _sizes(result)
+    names = [name for name in names if sum(result.median(name, size) is not None for size in sizes) > 1]
     fast = {size: result.median(TAP, size) for size in sizes}
     rows = []
     for name in names:
@@ -140,16 +250,18 @@ def _growth(result: Result) -> str:
             ratio = f", {times(wall, fast[size])}" if wall and name != TAP else ""
             cells.append(f"{seconds(wall)}{ratio}, {memory:.0f} MB" if wall else NONE)
         rows.append(cells)
+    if not rows:
+        return ""
     return "\n".join(
         [
-            "## How time and memory grow\n",
-            "Wall time, how many times that of tap-analytics it is, and peak memory:\n",
+            "Wall time, how many times that of tap-analytics it is, and peak memory, as the number of records grows:\n",
             table(["", *[f"{size:,}" for size in sizes]], rows),
         ]
     )
 
 
-def _past_startup(result: Result, startup: Result, middle: int) -> str:
+def _past_startup(result: Result, startup: Result) -> str:
+    middle = result.facts["middle"]
     whole, start = result.median(TAP, middle), startup.median(parts.RECORDS_ONE)
     limit, limit_start = result.median(LIMIT, middle), startup.median(parts.LIMIT_ONE)
     if not (whole and start and limit and limit_start):
@@ -186,40 +298,51 @@ def _startup(found: dict[str, Result]) -> str:
 
 def _latency(found: dict[str, Result]) -> str:
     result = found["latency"]
-    rows = []
-    names = dict.fromkeys(case["name"] for case in result.cases)
-    for name in names:
-        at = {case["latency"]: case for case in result.cases if case["name"] == name and case["runs"]}
-        if len(at) != 2:  # noqa: PLR2004 - without and with
-            continue
-        (_, without), (_, delayed) = sorted(at.items())
-        fast, slow = (_median(case) for case in (without, delayed))
-        rows.append([name, seconds(fast), seconds(slow), f"{slow - fast:+.2f} s", str(delayed["most_in_flight"])])
+    late = result.facts["seconds"]
+    most = max(case["records"] for case in result.cases)
+    names = [case["name"] for case in result.cases if "paging" not in case]
     text = [
         "## Latency\n",
         (
-            f"The API answers {result.facts['seconds'] * 1000:.0f} ms late: 200,000 records in pages of 10,000, "
+            f"The API answers {late * 1000:.0f} ms late: {most:,} registrations by offset, "
             f"and a full sync of all {parts.STREAMS} streams of the sandbox, which holds a few thousand records.\n"
         ),
-        table(["", "at once", "late", "adds", "most in flight"], rows),
+        _delays(result, {name: (name, {}) for name in names}),
     ]
-    full = next(
-        (case for case in result.cases if case["name"] == ALL and case["latency"] and case["runs"]),
-        None,
-    )
-    start = found["startup"].median(NOTHING) if "startup" in found else None
-    if full and start:
+    full, start = result.median(ALL, latency=late), found["startup"].median(NOTHING) if "startup" in found else None
+    if full and start and (case := result.find(ALL, latency=late)):
+        past = full - start
         text.append(
-            f"The full sync at that latency takes {_median(full) - start:.2f} s past start-up, "
-            f"for {full['requests']} requests.\n"
+            f"The full sync at that latency takes {past:.2f} s past start-up, for {case['requests']} requests.\n"
         )
-    return "\n".join(text)
+    return "\n".join([*text, *_paginators(result)])
 
 
-def _median(case: dict[str, Any]) -> float:
-    walls = sorted(run["wall"] for run in case["runs"])
-    half = len(walls) // 2
-    return float(walls[half] if len(walls) % 2 else (walls[half - 1] + walls[half]) / 2)
+def _delays(result: Result, rows: Mapping[str, tuple[str, Mapping[str, Any]]]) -> str:
+    """Return a table of cases, by the text of their rows; where one was not measured at once, that stays open."""
+    cells = []
+    for label, (name, facts) in rows.items():
+        at_once, late = (result.median(name, latency=at, **facts) for at in (0.0, result.facts["seconds"]))
+        case = result.find(name, latency=result.facts["seconds"], **facts)
+        if not case or late is None:
+            continue
+        adds = f"{late - at_once:+.2f} s" if at_once else NONE
+        cells.append([label, seconds(at_once), seconds(late), adds, f"{case['requests']}", f"{case['most_in_flight']}"])
+    return table(["", "at once", "late", "adds", "requests", "most in flight"], cells)
+
+
+def _paginators(result: Result) -> list[str]:
+    cases = [case for case in result.cases if "paging" in case and case["runs"]]
+    if not cases:
+        return []
+    rows = {f"{case['name']}, {PAGINGS[case['paging']]}": (case["name"], {"paging": case["paging"]}) for case in cases}
+    return [
+        (
+            f"{cases[0]['records']:,} orders by the number of the page, and by a cursor that the page before has, "
+            f"in pages of {result.facts['orders_page']:,}:\n"
+        ),
+        _delays(result, rows),
+    ]
 
 
 def _batch(found: dict[str, Result]) -> str:
@@ -241,7 +364,7 @@ def _batch(found: dict[str, Result]) -> str:
     return "\n".join(
         [
             "## BATCH files\n",
-            "200,000 records as `jsonl` files (`batch_config`), and how many those hold.",
+            f"{_sizes(result)[-1]:,} registrations as `jsonl` files (`batch_config`), and how many records those hold.",
             "The SDK packs them at gzip's highest level, tap-analytics at its lowest:\n",
             table(["", "wall", "CPU", "files", "size", "records in them", "tap-analytics is faster by"], rows),
         ]
@@ -250,28 +373,29 @@ def _batch(found: dict[str, Result]) -> str:
 
 def _warehouse(found: dict[str, Result]) -> str:
     result = found["warehouse"]
-    fast = result.median(INTO_POSTGRES)
+    whole = result.median(INTO_POSTGRES)
     names = [case["name"] for case in result.cases if case["runs"] and case["name"] != SAMPLED]
     alone = [name for name in LOADERS_ALONE if name in names]
     text = [
         "## Into Postgres\n",
-        "200,000 registrations into the same server on the same machine, each time into a new schema:\n",
+        f"{_sizes(result)[-1]:,} registrations into the same server on the same machine, each time into a new schema;",
+        "CPU is that of all but PostgreSQL:\n",
         _loaded(result, [name for name in names if name not in alone], INTO_POSTGRES),
-        "The loaders alone, from the same file of lines; CPU is that of all but PostgreSQL:\n",
+        "The loaders alone, from the same file of lines:\n",
         _loaded(result, alone, FROM_LINES),
     ]
     tap, target = result.median(TO_LINES), result.median(FROM_LINES)
-    if fast and tap and target:
+    if whole and tap and target:
         text.append(
-            f"The loader sets the pace: alone, from a file, it takes {target / fast:.0%} of the whole; "
-            f"the tap alone takes {tap / fast:.0%}, and works while the loader does.\n"
+            f"With target-postgres, the loader sets the pace: alone, from a file, it takes {target / whole:.0%} of the "
+            f"whole; the tap alone takes {tap / whole:.0%}, and works while the loader does.\n"
         )
     sampled = result.find(SAMPLED)
     if sampled:
         counts = sorted(sampled["samples"].items(), key=lambda item: -item[1])
         total = sum(sampled["samples"].values())
         text += [
-            "Where the loader's time goes, by samples of its stack:\n",
+            "Where the time of target-postgres goes, by samples of its stack:\n",
             table(["", "share"], [[activity, f"{count / total:.0%}"] for activity, count in counts]),
         ]
     return "\n".join(text)
@@ -299,6 +423,7 @@ def _share(cpu: float | None, first: float | None) -> str:
 
 SECTIONS: dict[str, Callable[[dict[str, Result]], str]] = {
     "throughput": _throughput,
+    "nested": _nested,
     "startup": _startup,
     "latency": _latency,
     "batch": _batch,
@@ -309,54 +434,68 @@ SECTIONS: dict[str, Callable[[dict[str, Result]], str]] = {
 def _machine(results: Iterable[Result]) -> str:
     lines: dict[str, list[str]] = {}
     for result in results:
-        machine = result.facts["machine"]
-        told = (
-            f"{machine['processor']}, {machine['cores']} cores, {machine['memory']} of memory, "
-            f"{machine['system']}, Python {machine['python']}"
-        )
-        lines.setdefault(told, []).append(f"{result.facts['part']} ({result.facts['measured']})")
-    text = "".join(f"- {told}: {', '.join(measured)}\n" for told, measured in lines.items())
-    return f"## The machine\n\n{text}\nServer, tap and whatever it is piped into share the cores.\n"
+        lines.setdefault(_processor(result), []).append(f"{result.facts['part']} ({_measured(result)})")
+    text = "".join(f"- {machine}: {', '.join(measured)}\n" for machine, measured in lines.items())
+    names = _versions(results)
+    versions = f"- Versions: {', '.join(names)}\n" if names else ""
+    return f"## The machine\n\n{text}{versions}\nServer, tap and whatever it is piped into share the cores.\n"
 
 
-STYLE = """\
-.card { fill: #ffffff; stroke: #d0d7de } .ink { fill: #1f2328 } .dim { fill: #59636e }
-.bar { fill: #8c959f } .ours { fill: #1a7f37 } .limit { fill: #c9d1d9 }
-@media (prefers-color-scheme: dark) {
-.card { fill: #0d1117; stroke: #3d444d } .ink { fill: #f0f6fc } .dim { fill: #9198a1 }
-.bar { fill: #6e7681 } .ours { fill: #3fb950 } .limit { fill: #3d444d } }
-text { font: 13px system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif }
-.end { text-anchor: end } .title { font-size: 15px } .title, .strong { font-weight: 600 }
-"""
+def _processor(result: Result) -> str:
+    machine = result.facts["machine"]
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory']} of memory, "
+        f"{machine['system']}, Python {machine['python']}"
+    )
 
 
-def plot(result: Result) -> str:
-    """Return the seconds of everybody as bars, in SVG that is legible on light and on dark."""
-    middle = result.facts["middle"]
-    names = _by_time(result, middle)
-    walls = [result.median(name, middle) or 0.0 for name in names]
-    label, width, height, top = 190, 430, 30, 66
-    scale = width / max(walls, default=1.0)
-    total_width, total_height = label + width + 130, top + height * len(names) + 16
-    fast = result.median(TAP, middle)
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total_width}" height="{total_height}" role="img">',
-        f"<title>Seconds for {middle:,} records, by tool</title>",
-        f"<style>{STYLE}</style>",
-        f'<rect class="card" x="0.5" y="0.5" width="{total_width - 1}" height="{total_height - 1}" rx="8"/>',
-        f'<text class="ink title" x="20" y="30">Seconds for {middle:,} records: whole process, to /dev/null</text>',
-        '<text class="dim" x="20" y="49">shorter is better</text>',
-    ]
-    for number, (name, wall) in enumerate(zip(names, walls, strict=True)):
-        y = top + height * number
-        ink = "ink strong" if name == TAP else "ink"
-        kind = {TAP: "ours", LIMIT: "limit"}.get(name, "bar")
-        told = f"{wall:.1f} s"
-        if fast and name not in (TAP, LIMIT):
-            told += f"  ({wall / fast:.1f} {TIMES})"
-        lines += [
-            f'<text class="{ink} end" x="{label - 8}" y="{y + 17}">{escape(name)}</text>',
-            f'<rect class="{kind}" x="{label}" y="{y + 3}" width="{max(wall * scale, 1):.1f}" height="20" rx="3"/>',
-            f'<text class="ink" x="{label + wall * scale + 8:.1f}" y="{y + 17}">{told}</text>',
-        ]
-    return "\n".join([*lines, "</svg>"]) + "\n"
+def _measured(result: Result) -> str:
+    took = f", {result.facts['took'] / 60:.0f} min" if "took" in result.facts else ""
+    return f"{result.facts['measured']}{took}"
+
+
+def _versions(results: Iterable[Result]) -> list[str]:
+    return list(dict.fromkeys(name for result in results for name in result.facts.get("versions", ())))
+
+
+WAYS = {
+    FAST_BY_FILES: "tap-analytics, BATCH files, target-postgres-fast",
+    FAST_INTO_POSTGRES: "tap-analytics, target-postgres-fast",
+    BY_FILES: "tap-analytics, BATCH files, target-postgres",
+    INTO_POSTGRES: "tap-analytics, target-postgres",
+    DLT_INTO_POSTGRES: "dlt",
+}
+"""The ways from the API to a table, as the picture names them."""
+
+
+def _panels(found: dict[str, Result]) -> list[Panel]:
+    panels = []
+    if result := found.get("throughput"):
+        middle = result.facts["middle"]
+        names = [contender.name for contender in FLAT if contender.name not in (RESOURCE, DECLARED)]
+        bars = _bars(result, {name: name for name in names}, TAP, middle)
+        panels.append(Panel(f"Reading {middle:,} records", "seconds of the whole process, to /dev/null", bars))
+    if result := found.get("warehouse"):
+        best = next((name for name in WAYS if result.find(name)), TAP)
+        rows = _sizes(result)[-1]
+        below = "seconds from the API to a table, Meltano or dlt"
+        panels.append(Panel(f"Loading {rows:,} records into Postgres", below, _bars(result, WAYS, best, rows)))
+    return [panel for panel in panels if panel.bars]
+
+
+def _bars(result: Result, labels: Mapping[str, str], base: str, records: int) -> list[Bar]:
+    fast = result.median(base, records)
+    bars = []
+    for name in _by_time(result, labels, records):
+        wall = result.median(name, records) or 0.0
+        kind = OURS if labels[name].startswith(TAP) else LIMIT_BAR if name == LIMIT else OTHER
+        bars.append(Bar(labels[name], wall, None if name in (base, LIMIT) or not fast else wall / fast, kind))
+    return bars
+
+
+def _foot(found: dict[str, Result]) -> list[str]:
+    shown = [found[part] for part in ("throughput", "warehouse") if part in found]
+    days = sorted({result.facts["measured"].split()[0] for result in shown})
+    machines = dict.fromkeys(f"{_processor(result)}; measured {' and '.join(days)}." for result in shown)
+    names = _versions(shown)
+    return [*machines, *([", ".join(names)] if names else [])]

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,20 +23,22 @@ from benchmarks.contenders import (
     INTO_POSTGRES,
     LARGE_BATCHES,
     PLAIN_COPY,
+    REGISTRATIONS,
     ROUNDED,
     SAMPLED,
     SCRIPTS,
     TAP,
     TO_LINES,
     VALIDATED,
-    bin_of,
+    dlt,
     emptying,
     install,
     into_files,
     tap,
+    version,
     write_json,
 )
-from benchmarks.measure import CACHE, Case, environment, run
+from benchmarks.measure import CACHE, Case, FailedError, environment, run
 from demo.postgres import postgres
 from demo.project import Api, Project
 
@@ -48,6 +51,9 @@ SCHEMA = "tap_analytics_benchmark"
 DLT_SCHEMA = f"{SCHEMA}_dlt"
 """What dlt_rest.py names it; a schema for staging comes beside it."""
 
+TWICE = 2
+"""Runs of those whose ratio is claimed, however long they take."""
+
 UTC = {"PGTZ": "UTC"}
 """As meltano.yml has it."""
 
@@ -56,8 +62,8 @@ PROGRAMS = Path(sys.executable).parent
 
 
 @contextmanager
-def ready(url: str, records: int) -> Iterator[list[Case]]:
-    """Start a server, and give what is to be measured with it."""
+def ready(url: str, records: int) -> Iterator[tuple[list[Case], list[str]]]:
+    """Start a server, and give what is to be measured with it, and its versions."""
     workplace = CACHE / "warehouse"
     emptying(workplace)()
     install(TAP)
@@ -79,8 +85,8 @@ def ready(url: str, records: int) -> Iterator[list[Case]]:
             case.before = warehouse.clear
             if case.after is None:
                 schema = DLT_SCHEMA if case.name == DLT_INTO_POSTGRES else SCHEMA
-                case.after = lambda schema=schema: warehouse.count(schema)
-        yield cases
+                case.after = lambda schema=schema: warehouse.count(schema, records)
+        yield cases, [*_versions(), warehouse.version()]
         warehouse.clear()
     shutil.rmtree(workplace, ignore_errors=True)
 
@@ -97,15 +103,23 @@ class _Warehouse:
         with psycopg.connect(self._url, autocommit=True) as connection:
             for schema in (SCHEMA, DLT_SCHEMA, f"{DLT_SCHEMA}_staging"):
                 connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
-        for name in ("dlt", "batches"):
+        for name in ("work", "batches"):
             emptying(self._workplace / name)()
 
-    def count(self, schema: str) -> dict[str, Any]:
-        """Return how many rows and how many keys have arrived."""
+    def version(self) -> str:
+        """Return the version of the server."""
+        with psycopg.connect(self._url) as connection:
+            return f"PostgreSQL {connection.info.parameter_status('server_version')}"
+
+    def count(self, schema: str, records: int) -> dict[str, Any]:
+        """Return how many rows have arrived; raise FailedError where they are not the records."""
         statement = sql.SQL("SELECT count(*), count(DISTINCT id) FROM {}.registrations").format(sql.Identifier(schema))
         with psycopg.connect(self._url) as connection:
             rows, keys = connection.execute(statement).fetchall()[0]
-        return {"rows": rows, "keys": keys}
+        if (rows, keys) != (records, records):
+            msg = f"{rows} rows and {keys} keys have arrived of {records} records"
+            raise FailedError(msg)
+        return {"rows": rows}
 
 
 def _by_meltano(url: str, server: Server, workplace: Path) -> list[Case]:
@@ -118,7 +132,7 @@ def _by_meltano(url: str, server: Server, workplace: Path) -> list[Case]:
         for loader in ("target-postgres", "target-postgres-fast")
     )
     return [
-        Case(name, command, environment=chosen, directory=project.directory)
+        Case(name, command, least=TWICE, environment=chosen, directory=project.directory)
         for name, command, chosen in (
             (INTO_POSTGRES, plain, settings),
             (BY_FILES, plain, by_files),
@@ -128,17 +142,28 @@ def _by_meltano(url: str, server: Server, workplace: Path) -> list[Case]:
     ]
 
 
+def _versions() -> list[str]:
+    installed = ("meltano", "meltanolabs-target-postgres", "target-postgres-fast")
+    return [version(TAP), version("dlt_rest"), *(f"{name} {metadata.version(name)}" for name in installed)]
+
+
 def _by_dlt(url: str, server: Server, workplace: Path) -> Case:
-    command = [str(bin_of("dlt_rest") / "python"), str(SCRIPTS / "dlt_rest.py"), "postgres", url]
+    keep = workplace / "dlt"
+    keep.mkdir()
     settings = {"DESTINATION__POSTGRES__CREDENTIALS": server.url, "RUNTIME__DLTHUB_TELEMETRY": "false"}
-    return Case(DLT_INTO_POSTGRES, [*command, str(workplace / "dlt")], environment=environment() | settings)
+    return Case(
+        DLT_INTO_POSTGRES,
+        dlt("postgres")(url, keep, REGISTRATIONS),
+        least=TWICE,
+        environment=environment() | settings,
+    )
 
 
 def _halves(url: str, server: Server, workplace: Path) -> list[Case]:
     keep = workplace / "tap"
     keep.mkdir()
     maps = {"registrations_initial": {"__alias__": "registrations"}}
-    alone = Case(TO_LINES, tap("registrations_initial", stream_maps=maps)(url, keep))
+    alone = Case(TO_LINES, tap("registrations_initial", stream_maps=maps)(url, keep, REGISTRATIONS))
     lines = workplace / "lines"
     run(alone, lines)
     loader = _Loader(server, workplace, lines)

@@ -11,35 +11,42 @@ from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch  # type: ignore[imp
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer  # type: ignore[import-not-found]
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource  # type: ignore[import-not-found]
 
-LIMIT = 10_000
-SCHEMA = Path(__file__).parents[2] / "tap_analytics" / "schemas" / "registrations.json"
+HERE = Path(__file__).parent
+SCHEMAS = {
+    "registrations": HERE.parents[1] / "tap_analytics" / "schemas" / "registrations.json",
+    "orders": HERE / "orders.json",
+}
 
 
-def manifest() -> dict[str, Any]:
+def manifest(stream: str, limit: int) -> dict[str, Any]:
     """Return the connector, as its builder writes one."""
     return {
         "version": "7.0.0",
         "type": "DeclarativeSource",
-        "check": {"type": "CheckStream", "stream_names": ["registrations"]},
+        "check": {"type": "CheckStream", "stream_names": [stream]},
         "spec": {
             "type": "Spec",
             "connection_specification": {
                 "type": "object",
-                "properties": {"base_url": {"type": "string"}, "api_key": {"type": "string"}},
+                "properties": {
+                    "base_url": {"type": "string"},
+                    "api_key": {"type": "string"},
+                    "limit": {"type": "integer"},
+                },
             },
         },
         "streams": [
             {
                 "type": "DeclarativeStream",
-                "name": "registrations",
+                "name": stream,
                 "primary_key": ["id"],
-                "schema_loader": {"type": "InlineSchemaLoader", "schema": json.loads(SCHEMA.read_text())},
+                "schema_loader": {"type": "InlineSchemaLoader", "schema": json.loads(SCHEMAS[stream].read_text())},
                 "retriever": {
                     "type": "SimpleRetriever",
                     "requester": {
                         "type": "HttpRequester",
                         "url_base": "{{ config['base_url'] }}",
-                        "path": "/v1/transactional/registrations",
+                        "path": f"/v1/transactional/{stream}",
                         "http_method": "GET",
                         "authenticator": {
                             "type": "ApiKeyAuthenticator",
@@ -59,7 +66,7 @@ def manifest() -> dict[str, Any]:
                         "type": "DefaultPaginator",
                         "pagination_strategy": {
                             "type": "OffsetIncrement",
-                            "page_size": LIMIT,
+                            "page_size": limit,
                             "inject_on_first_request": True,
                         },
                         "page_token_option": {
@@ -89,10 +96,11 @@ def main(arguments: list[str]) -> None:
             AirbyteEntrypoint.extract_state,
         )
     )
+    settings, chosen = (json.loads(Path(file).read_text()) for file in (config, catalog))
     source = ConcurrentDeclarativeSource(
-        source_config=manifest(),
-        config=json.loads(Path(config).read_text()),
-        catalog=ConfiguredAirbyteCatalogSerializer.load(json.loads(Path(catalog).read_text())),
+        source_config=manifest(chosen["streams"][0]["stream"]["name"], settings["limit"]),
+        config=settings,
+        catalog=ConfiguredAirbyteCatalogSerializer.load(chosen),
         state=state,
     )
     launch(source, arguments)

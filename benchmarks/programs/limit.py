@@ -5,8 +5,7 @@ import sys
 import msgspec
 import requests
 
-LIMIT = 10_000
-BEFORE, AFTER = b'{"type":"RECORD","stream":"registrations","record":', b"}\n"
+AFTER = b"}\n"
 
 
 class Body(msgspec.Struct):
@@ -15,23 +14,24 @@ class Body(msgspec.Struct):
     data: list[msgspec.Raw]
 
 
-def main(base_url: str) -> None:
-    """Write all registrations to standard output."""
+def main(base_url: str, stream: str, limit: int) -> None:
+    """Write all records of a stream to standard output."""
+    before = b'{"type":"RECORD","stream":"%b","record":' % stream.encode()
     session = requests.Session()
     session.headers["api_key"] = "key"
     decoder = msgspec.json.Decoder(Body)
     offset = 0
     while True:
         response = session.get(
-            f"{base_url}/v1/transactional/registrations", params={"offset": offset, "limit": LIMIT}, stream=True
+            f"{base_url}/v1/transactional/{stream}", params={"offset": offset, "limit": limit}, stream=True
         )
         records = decoder.decode(response.raw.read()).data
         if records:
-            sys.stdout.buffer.write(BEFORE + (AFTER + BEFORE).join(records) + AFTER)
-        if len(records) < LIMIT:
+            sys.stdout.buffer.write(before + (AFTER + before).join(records) + AFTER)
+        if len(records) < limit:
             return
-        offset += LIMIT
+        offset += limit
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,16 @@ from singer_sdk import RESTStream, SchemaDirectory, StreamSchema, Tap
 from singer_sdk import typing as th
 from singer_sdk.authenticators import APIKeyAuthenticator
 from singer_sdk.contrib.msgspec import MsgSpecWriter
-from singer_sdk.pagination import OffsetPaginator
+from singer_sdk.pagination import BaseAPIPaginator, BasePageNumberPaginator, OffsetPaginator
 
 if TYPE_CHECKING:
     import requests
 
-LIMIT = 10_000
-SCHEMAS = SchemaDirectory(Path(__file__).parents[2] / "tap_analytics" / "schemas")
+HERE = Path(__file__).parent
+NEXT = re.compile(rb'"next":"([^"]+)"')
 
 
-class Pages(OffsetPaginator):
+class _UntilEmpty:
     """Goes on as long as pages hold something; the body is looked at rather than parsed once more."""
 
     def has_more(self, response: requests.Response) -> bool:
@@ -27,14 +28,28 @@ class Pages(OffsetPaginator):
         return not response.content.startswith(b'{"data":[]')
 
 
-class Registrations(RESTStream[int]):
-    """All stretches of work that were ever logged."""
+class Offsets(_UntilEmpty, OffsetPaginator):
+    """Pages by offset."""
 
-    name = "registrations"
-    path = "/v1/transactional/registrations"
+
+class PageNumbers(_UntilEmpty, BasePageNumberPaginator):
+    """Pages by number."""
+
+
+class Cursors(BaseAPIPaginator[Any]):
+    """Pages by the cursor at the end of the page before, which is looked for there rather than parsed once more."""
+
+    def get_next(self, response: requests.Response) -> str | None:
+        """Return the next cursor."""
+        found = NEXT.search(response.content[-200:])
+        return found[1].decode() if found else None
+
+
+class Records(RESTStream[Any]):
+    """What all streams have in common."""
+
     primary_keys = ("id",)
     records_jsonpath = "$.data[*]"
-    schema = StreamSchema(SCHEMAS)
 
     @property
     def url_base(self) -> str:
@@ -46,14 +61,32 @@ class Registrations(RESTStream[int]):
         """What puts the key into each request."""
         return APIKeyAuthenticator(key="api_key", value=self.config["api_key"], location="header")
 
-    def get_new_paginator(self) -> Pages:
+    def get_new_paginator(self) -> BaseAPIPaginator[Any]:
         """Return a paginator for a sync."""
-        return Pages(start_value=0, page_size=LIMIT)
+        if self.config["paging"] == "cursor":
+            return Cursors(None)
+        return PageNumbers(1) if self.config["paging"] == "page" else Offsets(0, self.config["limit"])
 
-    def get_url_params(self, context: Any, next_page_token: int | None) -> dict[str, Any]:  # noqa: ANN401
+    def get_url_params(self, context: Any, next_page_token: int | str | None) -> dict[str, Any]:  # noqa: ANN401
         """Return the parameters of a page."""
         del context
-        return {"offset": next_page_token, "limit": LIMIT}
+        return {self.config["paging"]: next_page_token, "limit": self.config["limit"]}
+
+
+class Registrations(Records):
+    """All stretches of work that were ever logged."""
+
+    name = "registrations"
+    path = "/v1/transactional/registrations"
+    schema = StreamSchema(SchemaDirectory(HERE.parents[1] / "tap_analytics" / "schemas"))
+
+
+class Orders(Records):
+    """Orders with their customers and lines."""
+
+    name = "orders"
+    path = "/v1/transactional/orders"
+    schema = StreamSchema(SchemaDirectory(HERE))
 
 
 class StockTap(Tap):
@@ -63,11 +96,14 @@ class StockTap(Tap):
     config_jsonschema = th.PropertiesList(
         th.Property("base_url", th.StringType, required=True),
         th.Property("api_key", th.StringType, required=True, secret=True),
+        th.Property("stream", th.StringType, required=True),
+        th.Property("paging", th.StringType, required=True),
+        th.Property("limit", th.IntegerType, required=True),
     ).to_dict()
 
-    def discover_streams(self) -> list[RESTStream[int]]:
+    def discover_streams(self) -> list[Records]:
         """Return the streams."""
-        return [Registrations(self)]
+        return [{"registrations": Registrations, "orders": Orders}[self.config["stream"]](self)]
 
 
 class MsgSpecTap(StockTap):
@@ -79,7 +115,7 @@ class MsgSpecTap(StockTap):
 class EmptyTap(StockTap):
     """A tap without streams: what every tap of the SDK takes to start."""
 
-    def discover_streams(self) -> list[RESTStream[int]]:
+    def discover_streams(self) -> list[Records]:
         """Return nothing."""
         return []
 
