@@ -178,7 +178,14 @@ def version(name: str) -> str:
     """Return which version of what an environment has, as it is pinned there."""
     if name == TAP:
         about = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        return f"{TAP} {about['version']}"
+        asked = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - the one on the path
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return " ".join([TAP, about["version"], *(f"({commit})" for commit in asked.stdout.split())])
     return re.sub(r"(\[.*\])?==", " ", (SCRIPTS / f"{name}.in").read_text().splitlines()[0])
 
 

@@ -54,6 +54,8 @@ class Case:
     """How often it is run however long that takes."""
     exit_code: int = 0
     """With which it ends."""
+    label: Sequence[str] = ()
+    """What tells it from others of its name."""
     environment: Mapping[str, str] = field(default_factory=dict)
     stdin: Path | None = None
     directory: Path = ROOT
@@ -149,7 +151,7 @@ def side_by_side(cases: Sequence[Case], turns: Turns) -> None:
                 say(f"    {error}")
                 continue
             last = case.runs[-1]
-            what = f"{case.name}, {case.records:,}" if case.records else case.name
+            what = ", ".join([case.name, *([f"{case.records:,}"] if case.records else []), *case.label])
             say(f"    {what:<58}{last.wall:7.2f} s {last.cpu:7.2f} s CPU {last.memory:5.0f} MB")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -65,22 +66,27 @@ class Options:
 
 def throughput(options: Options) -> Measured:
     """Measure flat records: registrations, by everybody, and at three sizes by some."""
-    sizes = {int(options.records * SMALL): AT_SMALL, options.records: None, options.records * LARGE: AT_LARGE}
-    return _sizes(FLAT, REGISTRATIONS, sizes, options)
+    return _sizes(FLAT, REGISTRATIONS, options)
 
 
 def nested(options: Options) -> Measured:
-    """Measure nested records: orders with a customer, an address and three lines; half as many."""
-    records = int(options.records * SMALL)
-    sizes = {records: None, options.records * LARGE: AT_LARGE}
-    return _sizes(NESTED, ORDERS, sizes, options)
+    """Measure nested records: orders with a customer, an address and three lines, likewise."""
+    return _sizes(NESTED, ORDERS, options)
 
 
-def _sizes(
-    contenders: Sequence[Contender], feed: Feed, sizes: Mapping[int, Sequence[str] | None], options: Options
-) -> Measured:
-    """Measure contenders at several numbers of records; None stands for everybody."""
+def encoder(_options: Options) -> Measured:
+    """Measure what the tap's encoder takes for a record, flat and nested, with fields deselected."""
+    output = CACHE / "output"
+    case = Case("encoder", [sys.executable, "-m", "benchmarks.encoder"])
+    run(case, output)
+    return Measured([case], {"costs": json.loads(output.read_text()), "versions": [version(TAP)]})
+
+
+def _sizes(contenders: Sequence[Contender], feed: Feed, options: Options) -> Measured:
+    """Measure all contenders at the number of records that is asked for, and some with fewer and with more."""
     ready, cases = _ready(contenders, feed)
+    middle = options.records
+    sizes = {int(middle * SMALL): AT_SMALL, middle: None, middle * LARGE: AT_LARGE}
     for records, names in sizes.items():
         with ExitStack() as stack:
             urls: dict[int, str] = {}
@@ -97,7 +103,6 @@ def _sizes(
                 some.append(case)
             side_by_side(some, options.turns)
         cases += some
-    middle = next(records for records, names in sizes.items() if names is None)
     facts = {"middle": middle, "page": feed.limit, "shape": shape(feed.stream, middle)}
     return Measured(cases, facts | {"versions": _versions(ready)})
 
@@ -177,6 +182,7 @@ def _counted(contender: Contender, url: str, records: int, feed: Feed, facts: Ma
     """Return a case whose facts will say how many requests it sent, and how many at once."""
     case = contender.case(url, records, feed)
     case.facts |= facts
+    case.label = [feed.paging, f"{facts['latency'] * 1000:.0f} ms late"]
     case.before, case.after = _both(case.before, _counting(url)), _counting(url)
     return case
 
@@ -288,5 +294,5 @@ def warehouse(options: Options) -> Measured:
 
 
 PARTS: Mapping[str, Callable[[Options], Measured]] = {
-    part.__name__: part for part in (throughput, nested, startup, latency, batch, warehouse)
+    part.__name__: part for part in (throughput, nested, encoder, startup, latency, batch, warehouse)
 }

@@ -129,14 +129,14 @@ class Claim:
         return [self.what, f"{self.slow} / {self.fast}", *ratios, self.goal]
 
 
-_LATE = {"latency": parts.LATENCY}
+_LATER = f"{parts.LATENCY * 1000:.0f} ms late"
 CLAIMS = (
     Claim("throughput", "flat records", STOCK, TAP),
     Claim("throughput", "flat records", EXTRACT, TAP),
     Claim("nested", "nested records", STOCK, TAP, f"at least 15 {TIMES}"),
     Claim("nested", "nested records", EXTRACT, TAP, f"at least 5 {TIMES}"),
     *(
-        Claim("latency", f"nested, {how}, 100 ms late", slow, TAP, facts={**_LATE, "paging": paging})
+        Claim("latency", f"nested, {how}, {_LATER}", slow, TAP, facts={"latency": parts.LATENCY, "paging": paging})
         for paging, how in PAGINGS.items()
         for slow in (STOCK, EXTRACT)
     ),
@@ -267,10 +267,28 @@ def _past_startup(result: Result, startup: Result) -> str:
     if not (whole and start and limit and limit_start):
         return ""
     past, limit_past = whole - start, limit - limit_start
+    if min(past, limit_past) <= 0:
+        return ""
     return (
         f"Past start-up, tap-analytics takes {past:.2f} s for {middle:,} records, {middle / past:,.0f} a second: "
         f"{past / limit:.1f} times the whole process of the limit for Python, "
         f"{past / limit_past:.1f} times what that takes past its own start-up.\n"
+    )
+
+
+def _encoder(found: dict[str, Result]) -> str:
+    costs = found["encoder"].facts["costs"]
+    base = next(iter(costs.values()))["us"]
+    rows = [
+        [name, f"{cost['bytes']}", f"{cost['us']:.2f} µs", f"{cost['us'] / base:.2f} {TIMES}"]
+        for name, cost in costs.items()
+    ]
+    return "\n".join(
+        [
+            "## What nesting costs\n",
+            "CPU time of the tap's encoder, which checks records and keeps of them what is selected:\n",
+            table(["", "bytes a record", "CPU a record", f"{TIMES} the first"], rows),
+        ]
     )
 
 
@@ -424,6 +442,7 @@ def _share(cpu: float | None, first: float | None) -> str:
 SECTIONS: dict[str, Callable[[dict[str, Result]], str]] = {
     "throughput": _throughput,
     "nested": _nested,
+    "encoder": _encoder,
     "startup": _startup,
     "latency": _latency,
     "batch": _batch,
@@ -497,5 +516,6 @@ def _foot(found: dict[str, Result]) -> list[str]:
     shown = [found[part] for part in ("throughput", "warehouse") if part in found]
     days = sorted({result.facts["measured"].split()[0] for result in shown})
     machines = dict.fromkeys(f"{_processor(result)}; measured {' and '.join(days)}." for result in shown)
-    names = _versions(shown)
+    # A name and its number stay on one line.
+    names = [name.replace(" ", "\N{NO-BREAK SPACE}") for name in _versions(shown)]
     return [*machines, *([", ".join(names)] if names else [])]
