@@ -469,7 +469,7 @@ def _processor(result: Result) -> str:
 
 
 def _measured(result: Result) -> str:
-    took = f", {result.facts['took'] / 60:.0f} min" if "took" in result.facts else ""
+    took = f", {result.facts['took']} s" if "took" in result.facts else ""
     return f"{result.facts['measured']}{took}"
 
 
