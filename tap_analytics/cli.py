@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -20,12 +21,12 @@ from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_analytics.rest.errors import RestError
 from tap_analytics.sdk import INVALID, SdkTap, contexts_problem
-from tap_analytics.singer.output import LineWriter, OutputError
+from tap_analytics.singer.output import LineWriter, NullWriter, OutputError
 from tap_analytics.stream import RestStream
 from tap_analytics.sync.parents import ParentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk import Stream
     from singer_sdk.plugin_base import _ConfigInput
@@ -43,6 +44,7 @@ Read a REST analytics API, or any REST API that you declare, as Singer messages 
 \b
   tap-analytics --discover                  which streams and fields there are
   tap-analytics --config c.json --test      does each of them work?
+  tap-analytics --config c.json --plan      what would a run ask for?
   tap-analytics --config c.json | target    read everything, and load it
   tap-analytics --config ENV | target       with settings from the environment
 """
@@ -65,7 +67,10 @@ OPTIONS = {
     "about_format": "How --about describes it; without this, as plain text.",
     "config": "File with settings, in JSON, or ENV for the environment. May be given more than once.",
     "discover": "Print the catalog: streams, fields, keys. Works without settings.",
-    "test": "Report for each selected stream whether it can be read; --test=schema only prints the SCHEMA messages.",
+    "test": "Show for each selected stream whether it can be read, and what to do where it cannot; nothing is emitted. "
+    "--test=schema prints the SCHEMA messages only.",
+    "preview": "Show five records of a stream as a table.",
+    "plan": "Show for each selected stream its bookmark, and what a run would ask for. Nothing is sent.",
     "catalog": "File with a catalog, which selects streams and fields. Without it, everything is read.",
     "state": "File with the last STATE of an earlier run, to go on from there.",
 }
@@ -80,7 +85,7 @@ class _Stopped(SystemExit):
         self.name = signal.Signals(signum).name
 
 
-class RestTap(SdkTap):
+class ResilientTap(SdkTap):
     """A tap whose streams fail one by one, and that tells its user why."""
 
     message_writer_class = LineWriter
@@ -88,12 +93,23 @@ class RestTap(SdkTap):
     client: Client
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
-        self._undiscovered: dict[str, str] = {}
+        self.undiscovered: dict[str, str] = {}
+        """Why which streams have no schema."""
+        self._sampled: Sequence[str] | None = options.pop("sampled", None)
+        """Of which streams records may be looked at for a schema; None stands for all of them."""
         super().__init__(**options)
 
     def in_order(self, streams: dict[str, Stream]) -> dict[str, Stream]:
         """Return streams in the order of their names, but parents before their children."""
         return parents_first(streams)
+
+    def is_mapped(self, stream: Stream) -> bool:
+        """Tell whether a stream needs a stream map: without a schema there is nothing to map."""
+        is_known = bool(stream.schema["properties"]) or self._may_be_sampled(stream.name)
+        return super().is_mapped(stream) and is_known
+
+    def _may_be_sampled(self, name: str) -> bool:
+        return self._sampled is None or name in self._sampled
 
     def discovered(self, streams: Iterable[RestStream]) -> list[RestStream]:
         """Return the streams that have a schema; why another has none is a failure.
@@ -107,14 +123,15 @@ class RestTap(SdkTap):
             link = stream.resource.parent
             stream.parent = named.get(link.name) if link else None
         for stream in named.values():
+            stream.may_be_sampled = self._may_be_sampled(stream.name)
             try:
                 if self.input_catalog is None:
                     _ = stream.schema
                 usable.append(stream)
             except (RestError, SingerSDKError, ParentError) as error:
-                self._undiscovered[stream.name] = f"no schema can be inferred: {error}"
+                self.undiscovered[stream.name] = f"no schema can be inferred: {error}"
             except Exception as error:  # noqa: BLE001 - the other streams may well be sound
-                self._undiscovered[stream.name] = f"no schema can be inferred: {stream.unexpected(error)}"
+                self.undiscovered[stream.name] = f"no schema can be inferred: {stream.unexpected(error)}"
         return usable
 
     # The run
@@ -123,18 +140,18 @@ class RestTap(SdkTap):
     def failures(self) -> dict[str, str]:
         """What ended which streams early."""
         failed = {stream.name: str(stream.failure) for stream in self._streams_of_ours if stream.failure}
-        return self._undiscovered | failed
+        return self.undiscovered | failed
 
     @property
     def _streams_of_ours(self) -> list[RestStream]:
         return [stream for stream in self.streams.values() if isinstance(stream, RestStream)]
 
     @property
-    def _selected(self) -> list[RestStream]:
+    def selected(self) -> list[RestStream]:
         """The streams that are selected, in their order."""
         return [stream for stream in self._streams_of_ours if stream.selected]
 
-    def _connect_children(self) -> None:
+    def connect_children(self) -> None:
         """Tell parents which of their children are selected."""
         for stream in reversed(self._streams_of_ours):
             if stream.parent is not None and (stream.selected or stream.children):
@@ -143,7 +160,7 @@ class RestTap(SdkTap):
     @property
     def _all_stats(self) -> list[StreamStats]:
         """What the selected streams have done so far, in their order."""
-        return [stream.stats for stream in self._selected]
+        return [stream.stats for stream in self.selected]
 
     def _sum_up(self) -> None:
         """Log in one line a stream what has been done."""
@@ -180,13 +197,16 @@ class RestTap(SdkTap):
         else:
             writer.stop(leave)
 
-    # The command line
+
+class RestTap(ResilientTap):
+    """The command line of the tap."""
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
         """Return the command line interface of the SDK, with help, and with errors in one line each."""
         command = super().get_singer_command()
         command.help, command.epilog = HELP, EPILOG
+        command.params += [click.Option(["--preview"], metavar="STREAM"), click.Option(["--plan"], is_flag=True)]
         for option in command.params:
             if isinstance(option, click.Option) and option.name in OPTIONS:
                 option.help = OPTIONS[option.name]
@@ -216,6 +236,8 @@ class RestTap(SdkTap):
         catalog: IO[str] | None = None,
         discover: bool = False,
         test: str = CliTestOptionValue.Disabled.value,
+        preview: str | None = None,
+        plan: bool = False,
     ) -> None:
         """Run what the command line asks for."""
         # What has been imported stays, and records leave no cycles behind: looking for garbage as often as
@@ -225,49 +247,24 @@ class RestTap(SdkTap):
         _bound_the_end()
         PluginBase.invoke.__func__(cls, about=about, about_format=about_format)  # type: ignore[attr-defined]
         cls.print_version(print_fn=cls.logger.info)
-        try:
-            tap = cls(
-                config=config.config if config else {},
-                state=_read(state, "--state"),
-                catalog=_read_catalog(catalog),
-                parse_env_config=bool(config and config.parse_env),
-                validate_config=not discover,
-                setup_mapper=not discover,
-            )
-        except ConfigValidationError as error:
-            # The SDK would add a last line that says nothing.
-            for line in error.errors or [str(error)]:
-                cls.logger.error("%s", line)  # noqa: TRY400 - the text is for users
-            sys.exit(1)
-        except SingerSDKError as error:
-            cls.logger.error("%s", error)  # noqa: TRY400 - the text is for users
-            sys.exit(1)
-        except _Stopped as stopped:
-            cls.logger.warning("Stopped by %s.", stopped.name)
-            raise
-        tap._run(discover=discover, test=test)
+        task = _task(discover=discover, test=test, preview=preview, plan=plan)
+        tap = _made(
+            cls,
+            config=config.config if config else {},
+            state=_read(state, "--state"),
+            catalog=_read_catalog(catalog),
+            parse_env_config=bool(config and config.parse_env),
+            validate_config=not discover,
+            setup_mapper=not discover,
+            message_writer=NullWriter() if task in {_test, _show_plan} or preview else None,
+            sampled=() if plan else preview and (preview,),
+        )
+        tap.run_task(task)
 
-    def _run(self, *, discover: bool, test: str) -> None:
+    def run_task(self, task: Callable[[RestTap], object]) -> None:
         """Do what the command line asks for, and say why it ends where it ends early."""
         try:
-            if discover:
-                self.run_discovery()
-            elif test == CliTestOptionValue.Disabled.value:
-                self._connect_children()
-                with _progress_shown(self._all_stats, wanted=self.config["progress"]):
-                    self.sync_all()
-                self._sum_up()
-                if not self._selected and not self.failures:
-                    self.client.close()
-                    self.logger.error("Nothing is selected, so nothing was read. Select streams in the catalog.")
-                    sys.exit(1)
-            elif test == CliTestOptionValue.Schema.value:
-                for stream in self._selected:
-                    stream.write_schema()
-            else:
-                # The SDK would take every stream, and only those selected have a stream map.
-                working, count = test_streams(self._selected), len(self._selected) + len(self._undiscovered)
-                self.logger.info("%d of %d streams work.", working, count)
+            task(self)
             self._conclude()
         except OutputError as error:
             self.message_writer.abandon()
@@ -279,12 +276,93 @@ class RestTap(SdkTap):
             self._sum_up()
             raise
 
+    def sync(self) -> None:
+        """Read all selected streams."""
+        self.connect_children()
+        with _progress_shown(self._all_stats, wanted=self.config["progress"]):
+            self.sync_all()
+        self._sum_up()
+        self.refuse_nothing()
 
-def test_streams(streams: Sequence[RestStream]) -> int:
-    """Report for each stream whether it can be read; return how many can."""
-    for look in [stream.probe() for stream in streams]:
-        look()
-    return sum(stream.failure is None for stream in streams)
+    def write_schemas_of_selected(self) -> None:
+        """Write the SCHEMA messages: the SDK would take every stream, and only those selected have a stream map."""
+        for stream in self.selected:
+            stream.write_schema()
+
+    def refuse_nothing(self) -> None:
+        """Leave with exit code 1 where no stream is selected."""
+        if not self.selected and not self.failures:
+            self.client.close()
+            self.logger.error("Nothing is selected, so nothing was read. Select streams in the catalog.")
+            sys.exit(1)
+
+
+def _made(tap: type[RestTap], **options: Any) -> RestTap:  # noqa: ANN401 - the SDK's own
+    """Return a tap; leave with exit code 1 where its settings are wrong, and say how."""
+    try:
+        return tap(**options)
+    except ConfigValidationError as error:
+        # The SDK would add a last line that says nothing.
+        for line in error.errors or [str(error)]:
+            tap.logger.error("%s", line)  # noqa: TRY400 - the text is for users
+        sys.exit(1)
+    except SingerSDKError as error:
+        tap.logger.error("%s", error)  # noqa: TRY400 - the text is for users
+        sys.exit(1)
+    except _Stopped as stopped:
+        tap.logger.warning("Stopped by %s.", stopped.name)
+        raise
+
+
+def _task(*, discover: bool, test: str, preview: str | None, plan: bool) -> Callable[[RestTap], object]:
+    """Return what does what the command line asks for."""
+    if discover:
+        return RestTap.run_discovery
+    if plan:
+        return _show_plan
+    if preview is not None:
+        return partial(_show_preview, name=preview)
+    if test == CliTestOptionValue.Disabled.value:
+        return RestTap.sync
+    return RestTap.write_schemas_of_selected if test == CliTestOptionValue.Schema.value else _test
+
+
+# What is shown to people. The modules are imported when they are needed: that takes a tenth of a second.
+
+
+def _test(tap: RestTap) -> None:
+    """Show which streams can be read; leave with exit code 1 where one cannot. The last line says it all."""
+    tap.refuse_nothing()
+    tables = importlib.import_module("tap_analytics.tables")
+    tables.show_test(tap.selected, tap.undiscovered, tap.client.secrets)
+    tap.client.close()
+    failures, count = tap.failures, len(tap.selected) + len(tap.undiscovered)
+    reasons = [line.removeprefix("Failed: ") for line in failure_lines(failures, tap.streams)]
+    why = f" Failed: {reasons[0]}" if reasons else ""
+    if len(reasons) > 1:
+        why = f" Failed: {', '.join(failures)}; the first: {reasons[0]}"
+    click.echo(tap.client.secrets.redact(f"{count - len(failures)} of {count} streams work.{why}"), err=True)
+    if failures:
+        sys.exit(1)
+
+
+def _show_preview(tap: RestTap, name: str) -> None:
+    """Show some records of a stream; raises UsageError where there is no such stream."""
+    stream = tap.streams.get(name)
+    if not isinstance(stream, RestStream):
+        if name not in tap.undiscovered:
+            tap.client.close()
+            msg = f"--preview: there is no stream {name!r}; there are {', '.join(tap.streams)}."
+            raise click.UsageError(msg)
+        return
+    importlib.import_module("tap_analytics.tables").show_preview(stream, tap.client.secrets)
+
+
+def _show_plan(tap: RestTap) -> None:
+    """Show what a run would do."""
+    tap.refuse_nothing()
+    tap.connect_children()
+    importlib.import_module("tap_analytics.plan").show(tap.streams.values(), tap.client.secrets)
 
 
 def parents_first(streams: dict[str, Stream]) -> dict[str, Stream]:

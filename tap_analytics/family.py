@@ -39,6 +39,8 @@ class FamilyStream(SdkStream):
         self.parent: FamilyStream | None = None
         self.failure: Exception | None = None
         """What ended the stream early."""
+        self.is_quiet = False
+        """Whether somebody else tells why it ended early."""
         self._uncommitted: State = {}
         """What will be true of what was emitted once the file that is being written, and all children, are complete."""
         self._parent_records: ParentRecords | None = None
@@ -151,6 +153,8 @@ class FamilyStream(SdkStream):
         if not isinstance(error, SingerSDKError | RestError):
             error = self.unexpected(error)
         self.failure = error
+        if self.is_quiet:
+            return
         if self.client.is_new_reason(self.reason):
             self.logger.error("%s: %s", self.name, error)
         else:

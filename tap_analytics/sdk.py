@@ -195,13 +195,17 @@ class SdkTap(Tap):
             PluginBase.setup_mapper(self)
             for entry in self.catalog.streams:
                 stream = self.streams.get(entry.tap_stream_id)
-                if stream is not None and stream.selected:
+                if stream is not None and self.is_mapped(stream):
                     self.mapper.register_raw_streams_from_catalog(type(self.catalog)([(entry.tap_stream_id, entry)]))
         except ConfigValidationError:
             raise
         except Exception as error:
             # The SDK looks at the words of a map as it goes, so anything may come of wrong ones.
             raise ConfigValidationError(INVALID, errors=[f"stream_maps: they are not valid: {error}"]) from error
+
+    def is_mapped(self, stream: Stream) -> bool:
+        """Tell whether a stream needs a stream map."""
+        return stream.selected
 
     # The SDK exits with 0 at SIGTERM, in the middle of a line.
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
 
     from tap_analytics.rest.pages import Page
+    from tap_analytics.rest.request import Request
 
 SAMPLE = 1000
 """Records that a schema is inferred from at most."""
@@ -37,6 +38,8 @@ SAMPLED_PARENTS = 20
 class RestStream(WritingStream):
     """A resource of an API as a stream: its class, or its instance, holds one `Resource`."""
 
+    may_be_sampled = True
+    """Whether records may be looked at for a schema that nobody has written down."""
     _known_schema: dict[str, Any] | None = None
 
     @property
@@ -49,10 +52,15 @@ class RestStream(WritingStream):
             return self.catalog_schema
         if self._known_schema is None:
             known = self.resource.known_schema
-            if known is None and self.tap.input_catalog is not None:
-                return {"type": "object", "properties": {}}  # not in the catalog, so not selected
+            if known is None and (self.tap.input_catalog is not None or not self.may_be_sampled):
+                return {"type": "object", "properties": {}}  # not in the catalog, so not selected; or not needed
             self._known_schema = self._with_included(known) if known is not None else self._inferred()
         return self._known_schema
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether a run has to look at records for the schema."""
+        return self.catalog_schema is None and self.resource.known_schema is None
 
     def _inferred(self) -> dict[str, Any]:
         if not is_absolute(self._base.url):
@@ -101,28 +109,41 @@ class RestStream(WritingStream):
             return iter(among)
         return link.slices(islice(self.parent.sample(), SAMPLED_PARENTS), among)
 
-    def probe(self) -> Callable[[], None]:
-        """Ask for a small page, and return what tells whether it is as it should be.
+    # What is looked at, and not read
 
-        That writes the first of its records; what is wrong is kept in `failure`.
-        """
+    def first_request(self, one: Slice) -> Request:
+        """Return what asks for the first page of a slice."""
+        paginator = self.resource.requests.pagination
+        return paginator.apply(one.apply(self._base), paginator.first)
+
+    def begin_look(self) -> Slice:
+        """Return the slice that shows whether all can be read; from now on every record of it is wanted."""
         policy = self.source.sender.policy
         self.source.sender.policy = replace(policy, max_retries=min(policy.max_retries, RETRIES))
         one = probe_slice(self.resource.replicated, self._context())
-        self._plan = SyncPlan()  # every record is looked at
+        self._plan = SyncPlan()
+        return one
+
+    def probe(self) -> Callable[[], str]:
+        """Ask for a small page, and return what waits for it and tells what was seen, and what was asked for.
+
+        The first record goes through the stream maps. What is wrong is kept in `failure`.
+        """
+        self.is_quiet = True
+        one = self.begin_look()
         paginator = self.resource.requests.pagination.small()
         pending = self.ask(one, paginator, paginator.first) if self.parent is None else None
 
-        def look() -> None:
-            self.write_schema()
+        def look() -> str:
             with self.keeping_failure():
                 page = self._first_child_page(one) if pending is None else pending.result()
                 for record in self._decoded(page):
                     if not self.stats.records:
                         self.write_record(record)
                     self.stats.records += 1
-                seen = "1 record" if self.stats.records == 1 else f"{self.stats.records:,} records"
-                self.logger.info("%s: works, %s read (%s)", self.name, seen, one.label)
+            seen = "1 record" if self.stats.records == 1 else f"{self.stats.records:,} records"
+            label = "" if one.label == Slice.label else f" ({one.label})"
+            return f"{seen}, asked for {paginator.amount}{label}"
 
         return look
 
@@ -134,3 +155,24 @@ class RestStream(WritingStream):
             return with_members(page, child.members)
         msg = "cannot be tested: its parent has no record"
         raise RestError(msg)
+
+    def preview(self, one: Slice, count: int) -> Iterator[Record]:
+        """Yield records of a slice as they would leave, from requests for a few of them at a time.
+
+        Raises RestError where they cannot be read.
+        """
+        for child in self._sampled_slices((one,)):
+            for page in self._few(child, count):
+                for record in self._decoded(with_members(page, child.members)):
+                    # Only selected streams have a stream map.
+                    yield from self.mapped(record) if self.selected else (record,)
+
+    def _few(self, one: Slice, count: int) -> Iterator[Page]:
+        """Yield the first page of a slice, as small as it can be, and the others where it is not enough."""
+        paginator = self.resource.requests.pagination.small(count)
+        page = self.ask(one, paginator, paginator.first).result()
+        yield page
+        known = len(page.records)
+        for again in self.walk(one, max_in_flight=1, is_keyed=False).pages() if known else ():
+            yield again.without_first(min(known, len(again.records)))
+            known = 0

@@ -91,12 +91,12 @@ class WritingStream(EncodingStream):
 
     def _takes_fast_path(self) -> bool:
         """Tell whether records leave as they came, and log why where they do not."""
-        reason = self._slow_reason()
+        reason = self.slow_reason()
         if reason is not None:
             self.inform(f"records are decoded one by one: {reason}.")
         return reason is None
 
-    def _slow_reason(self) -> str | None:
+    def slow_reason(self) -> str | None:
         """Return why records have to be decoded one by one; None where they have not."""
         if self.ABORT_AT_RECORD_COUNT is not None:
             return "only some of them are read"

@@ -38,7 +38,7 @@ COLD = (sys.executable, "-m", "tap_analytics")
 ROAD: dict[str, Any] = {}
 """Settings that every run is given beside its own: they choose the road by which records leave."""
 
-_OTHER = ("--about", "--discover", "--help", "--version")
+_OTHER = ("--about", "--discover", "--help", "--plan", "--preview", "--version")
 """Options that have something else printed than Singer messages."""
 
 _SHAPING = {"$schema", "type", "properties", "items", "required", "format", "description", "title"}

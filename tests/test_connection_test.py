@@ -1,7 +1,8 @@
-"""What `--test` says of each stream, what it asks for, and what it costs."""
+"""What `--test` shows of each stream, what it asks for, and what it costs."""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +13,34 @@ from sandbox import Sandbox
 from sandbox.faults import Fault
 from tests.clock import NOW
 from tests.conftest import settings
-from tests.singer import Run, catalog_of, run_tap, stream_names
+from tests.singer import COLD, Run, catalog_of, run_tap, stream_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def run_test(config: Mapping[str, Any], **given: Any) -> Run:  # noqa: ANN401 - what run_tap takes
-    return run_tap(config, args=["--test"], **given)
+def run_test(config: Mapping[str, Any], *, width: int = 200, **given: Any) -> Run:  # noqa: ANN401 - what run_tap takes
+    """Run the connection test where a terminal would have some columns."""
+    run = run_tap(config, args=["--test"], env={"COLUMNS": str(width)}, **given)
+    assert run.stdout == ""
+    return run
 
 
-def report(run: Run) -> list[str]:
-    """Return what the log says to the user, without the figures for programs."""
-    lines = [line.split(" | ", 3) for line in run.stderr.splitlines()]
-    return [line[-1] for line in lines if len(line) == 4 and "METRIC" not in line[-1]]
+def table(run: Run) -> dict[str, str]:
+    """Return the row of each stream, without its name, and with single blanks, whichever lines it takes."""
+    found: dict[str, str] = {}
+    _, _, text = run.stderr.partition("stream ")
+    for line in text.splitlines()[1:-1]:
+        name, _, rest = line.partition(" ")
+        if name:
+            found[name] = rest
+        elif found:
+            found[list(found)[-1]] += f" {rest}"
+    return {name: " ".join(text.split()) for name, text in found.items()}
+
+
+def last(run: Run) -> str:
+    return run.stderr.splitlines()[-1]
 
 
 def test_each_stream_is_said_to_work_with_what_was_looked_at() -> None:
@@ -33,12 +48,13 @@ def test_each_stream_is_said_to_work_with_what_was_looked_at() -> None:
     with Sandbox(now=NOW - timedelta(days=1), days=20, registrations=120, sessions=60, workers=12, rows=15) as sandbox:
         run = run_test(settings(sandbox, start_date=str(start)))
     assert run.returncode == 0, run.stderr
-    lines = report(run)
     count = len(stream_names())
-    assert lines[-1] == f"{count} of {count} streams work."
-    assert sum(": works, " in line for line in lines) == count
-    assert f"workers: works, {len(sandbox.world.records('workers'))} records read (all records)" in lines
-    assert any(line.startswith(f"sessions_initial: works, 1 record read (created {start} to ") for line in lines)
+    assert last(run) == f"{count} of {count} streams work."
+    rows = table(run)
+    assert list(rows) == stream_names()
+    assert all(row.startswith("works ") for row in rows.values())
+    assert rows["workers"] == f"works {len(sandbox.world.records('workers'))} records, asked for all"
+    assert rows["sessions_initial"].startswith(f"works 1 record, asked for 1 (created {start} to ")
 
 
 def test_it_takes_one_small_request_a_stream(sandbox: Sandbox, config: dict[str, Any]) -> None:
@@ -55,11 +71,41 @@ def test_a_lookback_longer_than_a_request_may_ask_for(config: dict[str, Any]) ->
     assert run.returncode == 0, run.stderr
 
 
-def test_standard_output_holds_a_schema_and_at_most_a_record_a_stream(config: dict[str, Any]) -> None:
-    run = run_test(config)
-    assert run.schemas.keys() == set(stream_names())
-    assert max(len(records) for records in run.records.values()) == 1
-    assert {message["type"] for message in run.messages} == {"SCHEMA", "RECORD"}
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_narrow_table_cuts_names_and_nothing_else(encoding: str) -> None:
+    with Sandbox(days=2, registrations=5, sessions=5, workers=2, rows=2) as sandbox:
+        sandbox.misbehave(Fault("status", status=403, path="/v1/master/users", times=None, body=b'{"e": "no\xc3\xb6"}'))
+        name = "a" * 50
+        extends = [{"name": name, "extends": "clients"}, {"name": "users", "extends": True}]
+        config = settings(sandbox, resources=extends)
+        run = run_tap(config, args=["--test"], env={"COLUMNS": "60", "PYTHONIOENCODING": encoding}, command=COLD)
+    mark, letter = ("…", "ö") if encoding == "utf-8" else ("~", "?")
+    shown = table(run)
+    assert shown["a" * 19 + mark] == "works 1 record, asked for all"
+    assert f'403 Forbidden: {{"e": "no{letter}"}}. The credentials may not read this; ask for' in shown["users"]
+    _, _, text = run.stderr.partition("stream ")
+    assert max(map(len, text.splitlines()[1:-1])) <= 60
+
+
+def test_a_schema_that_grows_is_not_written(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    sandbox.world.put("resource", {"id": "one", "extra": 1})
+    catalog = {
+        "streams": [
+            {
+                "tap_stream_id": "readings",
+                "schema": {"type": "object", "properties": {"id": {"type": ["string", "null"]}}},
+                "metadata": [{"breadcrumb": [], "metadata": {"selected": True}}],
+            }
+        ]
+    }
+    run = run_test(config | {"resources": [{"name": "readings", "endpoint": "/v1/resource"}]}, catalog=catalog)
+    assert last(run) == "1 of 1 streams work."
+
+
+def test_a_stream_map_that_does_not_fit_the_records_fails_the_test(config: dict[str, Any]) -> None:
+    run = run_test(config | {"stream_maps": {"workers": {"name": "name / 2"}}}, catalog=catalog_of("workers"))
+    assert run.returncode == 1
+    assert last(run).startswith("0 of 1 streams work. Failed: workers: unexpected error: ")
 
 
 def test_a_stream_that_fails_is_named_with_what_to_do_and_the_others_are_tested(
@@ -72,10 +118,35 @@ def test_a_stream_that_fails_is_named_with_what_to_do_and_the_others_are_tested(
     )
     run = run_test(config)
     assert run.returncode == 1
-    assert run.said("ERROR", "users: GET /v1/master/users was answered with 403", "ask for access or deselect")
-    assert run.said("ERROR", "labels: GET /v1/master/labels was answered with 404", "Check base_url")
-    assert run.said("ERROR", "tasks: GET /v1/master/tasks: record 1 of the answer has no id, which is its key")
-    assert f"{len(stream_names()) - 3} of {len(stream_names())} streams work." in report(run)
+    rows = table(run)
+    assert rows["users"].startswith("fails GET /v1/master/users was answered with 403")
+    assert "ask for access or deselect" in rows["users"]
+    assert "Check base_url and the resource's path." in rows["labels"]
+    assert rows["tasks"] == "fails GET /v1/master/tasks: record 1 of the answer has no id, which is its key"
+    assert sum(row.startswith("works") for row in rows.values()) == len(stream_names()) - 3
+    assert "ERROR" not in run.stderr  # the table says it
+    count = len(stream_names())
+    assert last(run).startswith(
+        f"{count - 3} of {count} streams work. Failed: labels, tasks, users; the first: labels: "
+    )
+
+
+def test_the_last_line_has_the_reason_of_one_failure(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    sandbox.misbehave(Fault("status", status=403, path="/v1/master/users", times=None))
+    run = run_test(config, width=80, catalog=catalog_of("users", "labels"))
+    assert re.fullmatch(
+        r"1 of 2 streams work\. Failed: users: .* was answered with 403 .* deselect the stream\.", last(run)
+    )
+
+
+def test_a_stream_without_a_schema_fails_the_test(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    sandbox.misbehave(Fault("status", status=404, path="/v1/resource", times=None))
+    run = run_test(
+        config | {"resources": [{"name": "users", "extends": True}, {"name": "x", "endpoint": "/v1/resource"}]}
+    )
+    assert run.returncode == 1
+    assert table(run)["x"].startswith("fails no schema can be inferred: GET /v1/resource was answered with 404")
+    assert last(run).startswith("1 of 2 streams work. Failed: x: no schema can be inferred: ")
 
 
 def test_trouble_that_may_pass_is_tried_once_more(sandbox: Sandbox, config: dict[str, Any]) -> None:
@@ -85,7 +156,7 @@ def test_trouble_that_may_pass_is_tried_once_more(sandbox: Sandbox, config: dict
     )
     run = run_test(config)
     assert run.returncode == 1
-    assert f"{len(stream_names()) - 1} of {len(stream_names())} streams work." in report(run)
+    assert last(run).startswith(f"{len(stream_names()) - 1} of {len(stream_names())} streams work.")
     assert len([request for request in sandbox.requests if request.path == "/v1/master/users"]) == 2
 
 
@@ -93,21 +164,22 @@ def test_a_server_that_is_not_there_fails_every_stream() -> None:
     config = {"base_url": f"http://127.0.0.1:{free_port()}", "api_key": "some-key", "backoff_factor": 0}
     run = run_test(config)
     assert run.returncode == 1
-    assert report(run)[-2] == f"0 of {len(stream_names())} streams work."
-    assert report(run)[-1].startswith("Failed: clients, labels, ")
-    assert "Connection refused" in report(run)[-1]
+    assert last(run).startswith(f"0 of {len(stream_names())} streams work. Failed: clients, labels, ")
+    assert "Connection refused" in last(run)
 
 
 def test_a_wrong_key_is_said_once_with_what_to_do(sandbox: Sandbox) -> None:
     run = run_test(settings(sandbox, api_key="not-the-key-at-all"))
     assert run.returncode == 1
-    assert len([line for line in run.problems if "401" in line]) == 2
-    assert "Check the credentials: api_key, auth_location and auth_name" in report(run)[-1]
+    rows = table(run)
+    assert "Check the credentials: api_key, auth_location and auth_name" in rows.pop("clients")
+    assert set(rows.values()) == {"fails as clients"}
+    assert "every request was answered with 401" in last(run)
 
 
 def test_only_selected_streams_are_tested(sandbox: Sandbox, config: dict[str, Any]) -> None:
     run = run_test(config, catalog=catalog_of("users"))
-    assert report(run)[-1] == "1 of 1 streams work."
+    assert last(run) == "1 of 1 streams work."
     assert [request.path for request in sandbox.requests] == ["/v1/master/users"]
 
 
@@ -119,5 +191,12 @@ def test_a_declared_resource_is_tested_as_it_is_declared(sandbox: Sandbox, curso
     endpoint = {"path": "/v1/resource", **paged, **cursor}
     run = run_test(settings(sandbox, resources=[declared | {"endpoint": endpoint}]))
     assert run.returncode == 0, run.stderr
-    assert "1 of 1 streams work." in report(run)
+    assert last(run) == "1 of 1 streams work."
+    assert "1 record, asked for 1" in table(run)["readings"]
     assert sandbox.requests[-1].params["limit"] == "1"
+
+
+def test_with_nothing_selected_there_is_nothing_to_test(config: dict[str, Any]) -> None:
+    run = run_test(config, catalog=catalog_of())
+    assert run.returncode == 1
+    assert "Nothing is selected" in last(run)

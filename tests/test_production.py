@@ -125,7 +125,7 @@ def test_the_commands_of_the_operations_page(tmp_path: Path) -> None:
 
         tested = meltano("invoke", "tap-analytics", "--test")
         assert f"{len(stream_names())} of {len(stream_names())} streams work." in tested.stderr
-        assert "workers: works, 40 records read (all records)" in tested.stderr
+        assert re.search(r"workers +works +40 records, asked for all", tested.stderr)
 
         # A stream that fails: the others are loaded, their state is kept, and the exit code tells.
         meltano("select", "tap-analytics", "users", "*")

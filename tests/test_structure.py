@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LAYERS = (
     {"tap"},
     {"streams", "cli", "from_dlt"},
+    {"tables", "plan"},
     {"stream"},
     {"writing"},
     {"encoding"},

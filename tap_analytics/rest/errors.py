@@ -22,6 +22,9 @@ ADVICE: Mapping[int, str] = {
 }
 """What to do about a status that is not retried."""
 
+_REMEDY = re.compile(r"[.;] ((?:Check|Ask|Declare|If|Lower|Raise|Set|Try|Use)\b.*)", re.DOTALL | re.IGNORECASE)
+"""What to do, at the end of a message: an imperative or a condition after what happened."""
+
 Outcome = Literal["ok", "retry", "fail"]
 
 
@@ -68,6 +71,15 @@ class UnreadableBodyError(ValueError):
 
 class CancelledRequestError(RestError):
     """Nobody waits for the answer any more."""
+
+
+def with_remedy(message: str) -> tuple[str, str]:
+    """Return what a message says of what happened, and of what to do; the latter is empty where it does not say it."""
+    for advice in ADVICE.values():
+        if message.endswith(advice):
+            return message.removesuffix(advice).rstrip(), advice
+    match = _REMEDY.search(message)
+    return (message[: match.start() + 1].rstrip(";"), match[1]) if match else (message, "")
 
 
 @dataclass(frozen=True, slots=True)

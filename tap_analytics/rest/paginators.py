@@ -67,9 +67,15 @@ class Paginator(Words):
         del page
         return ""
 
-    def small(self) -> Paginator:
-        """Return the paginator that asks for as little as it can, for the connection test."""
+    def small(self, records: int = 1) -> Paginator:
+        """Return the paginator that asks for a few records, or for as few as it can, to look at them."""
+        del records
         return self
+
+    @property
+    def amount(self) -> str:
+        """How many records the first request asks for, in words."""
+        return "the first page"
 
 
 def _written(request: Request, param: str | None, path: str | None, value: object) -> Request:
@@ -139,6 +145,11 @@ class SinglePage(Paginator):
     limit_param: str = word("Parameter with the limit, likewise.", default="limit")
 
     @property
+    def amount(self) -> str:
+        """Everything: the one request names no limit."""
+        return "all"
+
+    @property
     def first(self) -> Position:
         """The offset of the first record."""
         return self.offset
@@ -185,9 +196,14 @@ class Offset(Paginator):
         request = _written(request, self.offset_param, self.offset_body_path, position)
         return _written(request, self.limit_param, self.limit_body_path, self.limit)
 
-    def small(self) -> Paginator:
-        """Return the paginator that asks for a single record."""
-        return replace(self, limit=1)
+    def small(self, records: int = 1) -> Paginator:
+        """Return the paginator that asks for a few records."""
+        return replace(self, limit=min(self.limit, records))
+
+    @property
+    def amount(self) -> str:
+        """The limit, if requests carry it."""
+        return f"{self.limit:,}" if self.limit_param or self.limit_body_path else super().amount
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,13 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
             os.close(null)
 
 
+class NullWriter(LineWriter):
+    """Writes nothing, for what only looks at records."""
+
+    def write_lines(self, lines: bytes) -> None:
+        """Discard encoded lines."""
+
+
 def _await_room(output: int) -> None:
     """Wait until `ATOMIC` bytes can be written."""
     while not select.select((), (output,), (), WAKE)[1]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from operator import gt, lt
@@ -33,6 +33,8 @@ _TIME_WORDS = frozenset(
 )
 """Words in the name of a cursor that holds times."""
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
 _PYTHON = "it needs Python"
 
 
@@ -43,6 +45,13 @@ def _is_cursor_value(value: object) -> str | None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _shown_by(value: object) -> dict[str, Any]:
+    """Return the schema of a cursor as one of its values shows it; empty where it does not."""
+    if _is_number(value):
+        return {"type": "number"}
+    return {"type": "string", "format": "date"} if isinstance(value, str) and _DATE.fullmatch(value) else {}
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,8 @@ class Incremental(Words):
 
     def plan(self, state: State, context: SyncContext) -> SyncPlan:
         """Return the plan of one sync: everything since the bookmark, in one slice."""
+        if not context.cursor:  # a schema that does not know the field
+            context = replace(context, cursor=_shown_by(state.get(VALUE, state.get(BOOKMARK, self.initial_value))))
         kinds = context.cursor.get("type", ())
         counts = "integer" in kinds or "number" in kinds
         return (NumberPlan if counts else TimestampPlan)(self, {} if self.end_value is not None else state, context)
@@ -117,6 +128,15 @@ class CursorPlan(SyncPlan):
         self._newest_value: object = None
         self._has_missed = False
         self._until = None if incremental.end_value is None else self.position(incremental.end_value)
+        self._bookmark: Any = None
+        until = "" if incremental.end_value is None else f" up to {incremental.end_value}, whatever the state"
+        self.method = f"what is new by {incremental.cursor_path}{until}"
+
+    @property
+    def bookmark(self) -> str:
+        """The value of the cursor up to which records were emitted."""
+        kept = format_instant(self._bookmark) if isinstance(self._bookmark, datetime) else self._bookmark
+        return "no bookmark" if kept is None else f"{self._words.cursor_path} {kept}"
 
     def _ask(self, value: object) -> None:
         """Make the slice that asks for records from a value on."""

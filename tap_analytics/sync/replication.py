@@ -60,6 +60,8 @@ class SyncPlan:
 
     has_checkpoints = False
     """Whether each slice is a checkpoint of its own."""
+    method = "everything in every run"
+    """How the stream is replicated, in words."""
 
     def __init__(self) -> None:
         self.slices: Sequence[Slice] = (Slice(),)
@@ -73,6 +75,11 @@ class SyncPlan:
         """What the bookmark cannot pass, as far as the server's clock is known; the stream says it."""
         self._since: Any = None
         self._newest: Any = None
+
+    @property
+    def bookmark(self) -> str:
+        """What earlier syncs have read, in words."""
+        return "no bookmark"
 
     def position(self, value: object) -> Any:  # noqa: ANN401 - instants or numbers
         """Return where the value of a cursor stands among others, or None where it cannot be read."""
@@ -199,12 +206,17 @@ class BackfillPlan(SyncPlan):
     COMPLETED: ClassVar[str] = "backfill_completed"
 
     has_checkpoints = True
+    method = "everything once"
 
     def __init__(self, backfill: Backfill, state: State, context: SyncContext) -> None:
         super().__init__()
         self._days = backfill.days
+        self._window_days = min(context.window_days, self._days.longest)
         self._start = day(context.start_date)
         self._end = day(context.end_date)
+        if self._start is not None:
+            days = "1 day" if self._window_days == 1 else f"{self._window_days} days"
+            self.method = f"everything once, in windows of {days}"
         began = self.began(state)
         is_known = began is not None
         if is_known and not self._covers(state):
@@ -215,6 +227,7 @@ class BackfillPlan(SyncPlan):
         self._began = min(began or context.began, context.began)
         self._newest = began and self._began
         self.slices = self._slices(state, context)
+        self._bookmark = self._in_words(state)
         if not self.slices:
             when = format_instant(self._began)
             note = f"The backfill that began {when} is complete; to read everything again, run with --full-refresh."
@@ -259,9 +272,23 @@ class BackfillPlan(SyncPlan):
             return (Slice(),)
         # A day more than today: a server whose clock is ahead may already be there.
         tomorrow = context.began.date() + timedelta(days=2)
-        return self._days.windows(
-            start, min(self._end or tomorrow, tomorrow), min(context.window_days, self._days.longest)
-        )
+        return self._days.windows(start, min(self._end or tomorrow, tomorrow), self._window_days)
+
+    def _in_words(self, state: State) -> str:
+        """Return how far the backfill of a state has come: which of its windows is the next one."""
+        start, until = _date(state, self.START), _date(state, self.UNTIL)
+        up_to = f", up to {until}" if until else ""
+        if not self.slices:
+            return f"complete{up_to}" if state else "no bookmark"
+        if start is None or until is None:
+            return "no bookmark"
+        done = -((start - until).days // self._window_days)
+        return f"window {done + 1} of {done + len(self.slices)}{up_to}"
+
+    @property
+    def bookmark(self) -> str:
+        """How far the backfill has come."""
+        return self._bookmark
 
     def state_after(self, done: Slice, *, limit: datetime) -> State:
         """Return how far the backfill has come.
@@ -316,6 +343,8 @@ class IncrementalByDayPlan(SyncPlan):
 
     def __init__(self, replication: IncrementalByDay, state: State, context: SyncContext) -> None:
         super().__init__()
+        self._cursor = replication.cursor
+        self.method = f"what was {replication.days.verb} since the bookmark"
         self._bookmark = self._bookmark_of(state, context)
         if self._bookmark is not None:
             self._since = earlier(self._bookmark, context.lookback)
@@ -329,6 +358,12 @@ class IncrementalByDayPlan(SyncPlan):
             start = earlier(self._since, CLOCK_TOLERANCE).date()
             end = max(context.began.date() + timedelta(days=2), start + timedelta(days=1))
             self.slices = replication.days.windows(start, end, replication.days.longest)
+
+    @property
+    def bookmark(self) -> str:
+        """The newest update that was emitted, and from when on this sync looks for more."""
+        kept = "no bookmark" if self._bookmark is None else f"{self._cursor} {format_instant(self._bookmark)}"
+        return kept if self._since is None else f"{kept}; records from {format_instant(self._since)} on are emitted"
 
     def state_after(self, done: Slice, *, limit: datetime) -> State:
         """Return the bookmark: the newest instant emitted that nothing unread can precede."""
