@@ -105,7 +105,7 @@ class ResilientTap(SdkTap):
 
     def is_mapped(self, stream: Stream) -> bool:
         """Tell whether a stream needs a stream map: without a schema there is nothing to map."""
-        is_known = bool(stream.schema["properties"]) or self._may_be_sampled(stream.name)
+        is_known = self._may_be_sampled(stream.name) or bool(stream.schema.get("properties"))
         return super().is_mapped(stream) and is_known
 
     def _may_be_sampled(self, name: str) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from demo.postgres import free_port
 from sandbox import Sandbox
 from sandbox.faults import Fault
+from tap_analytics.rest.errors import ADVICE, with_remedy
 from tests.clock import NOW
 from tests.conftest import settings
 from tests.singer import COLD, Run, catalog_of, run_tap, stream_names
@@ -85,6 +86,19 @@ def test_a_narrow_table_cuts_names_and_nothing_else(encoding: str) -> None:
     assert f'403 Forbidden: {{"e": "no{letter}"}}. The credentials may not read this; ask for' in shown["users"]
     _, _, text = run.stderr.partition("stream ")
     assert max(map(len, text.splitlines()[1:-1])) <= 60
+
+
+@pytest.mark.parametrize(
+    ("what", "between", "remedy"),
+    [
+        ("GET /a was answered with 404 Not Found.", " ", "Check base_url."),
+        ("GET /a was answered with 403.", " ", ADVICE[403]),
+        ("GET /a failed: refused", "; ", "check base_url and the network"),
+        ("GET /a: checked. Checksum is wrong", "", ""),
+    ],
+)
+def test_what_to_do_is_told_from_what_happened(what: str, between: str, remedy: str) -> None:
+    assert with_remedy(f"{what}{between}{remedy}") == (what, remedy)
 
 
 def test_a_schema_that_grows_is_not_written(sandbox: Sandbox, config: dict[str, Any]) -> None:

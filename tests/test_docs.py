@@ -361,8 +361,8 @@ def test_completion_is_printed_for_each_shell(shell: str) -> None:
 
 @pytest.mark.slow
 def test_completion_completes() -> None:
-    result = tap(_TAP_ANALYTICS_COMPLETE="bash_complete", COMP_WORDS="tap-analytics --dis", COMP_CWORD="1")
-    assert "--discover" in result.stdout
+    result = tap(_TAP_ANALYTICS_COMPLETE="bash_complete", COMP_WORDS="tap-analytics --", COMP_CWORD="1")
+    assert {f"plain,{name}" for name in ("--discover", "--plan", "--preview", "--test")} <= {*result.stdout.split()}
 
 
 # Habits of the ecosystem
