@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from decimal import Decimal
 from itertools import islice
@@ -31,7 +32,10 @@ NARROWEST = 40
 WIDE = 120
 """Columns from which on what to do stands beside what happened, not below it."""
 
-LONGEST = 400
+UNFOLDED = 10_000
+"""Columns that a table may take where each of its rows is one line."""
+
+LONGEST = 1000
 """Characters of a value or a message that are looked at."""
 
 GAP = 2
@@ -42,10 +46,10 @@ STYLES = {"works": "green", "fails": "red"}
 class Sheet:
     """Writes rows of cells to a stream, in columns of fixed widths."""
 
-    def __init__(self, stream: TextIO, secrets: Secrets) -> None:
+    def __init__(self, stream: TextIO, secrets: Secrets, *, folds: bool = True) -> None:
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._secrets = secrets
-        self.width = max(self._console.width, NARROWEST)
+        self.width = max(self._console.width, NARROWEST) if folds else UNFOLDED
         self._console.width = self.width
         self._mark = self._encodable("…") if self._encodable("…") != "?" else "~"
 
@@ -81,28 +85,32 @@ class Sheet:
 
     def line(self, text: str) -> None:
         """Write a line, as long as it is."""
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(Text(self._encodable(text)), soft_wrap=True)
 
 
 def show_test(streams: Sequence[RestStream], undiscovered: Mapping[str, str], secrets: Secrets) -> None:
     """Write to standard error, as they come, which streams work, what was seen, and what to do about the others."""
-    sheet = Sheet(sys.stderr, secrets)
-    names = [*(stream.name for stream in streams), *undiscovered, "stream"]
+    # Meltano takes each line for one of a log, and takes its indentation away.
+    folds = sys.stderr.isatty() or bool(os.environ.get("COLUMNS"))
+    sheet = Sheet(sys.stderr, secrets, folds=folds)
+    names = [*(sheet.shown(stream.name) for stream in streams), *map(sheet.shown, undiscovered), "stream"]
     first = min(max(map(cell_len, names)), sheet.width // 3)
     rest = sheet.width - first - len("works") - 2 * GAP
-    is_wide = sheet.width >= WIDE
+    is_wide = folds and sheet.width >= WIDE
     widths = [first, len("works"), *([rest // 2 - GAP, rest - rest // 2] if is_wide else [rest])]
+    between = "\n" if folds else " | "
 
     def write(name: str, verdict: str, seen: str, remedy: str = "", *, style: str = "") -> None:
-        together = [seen, remedy] if is_wide else ["\n".join(filter(None, (seen, remedy)))]
-        sheet.row([sheet.cut(name, first), Text(verdict, STYLES.get(verdict, "")), *together], widths, style=style)
+        cells = [seen, remedy] if is_wide else [between.join(filter(None, (seen, remedy)))]
+        name = sheet.cut(sheet.shown(name), first)
+        sheet.row([name, Text(verdict, STYLES.get(verdict, "")), *cells], widths, style=style)
 
     write("stream", "test", "seen, and asked for", "what to do", style="bold")
     reasons: dict[str, str] = {}
     for stream, look in [(stream, stream.probe()) for stream in streams]:
         seen = look()
         if stream.failure is None:
-            write(stream.name, "works", seen)
+            write(stream.name, "works", sheet.shown(seen))
         elif (other := reasons.setdefault(stream.reason, stream.name)) != stream.name:
             write(stream.name, "fails", f"as {other}")
         else:

@@ -101,6 +101,17 @@ def test_what_to_do_is_told_from_what_happened(what: str, between: str, remedy: 
     assert with_remedy(f"{what}{between}{remedy}") == (what, remedy)
 
 
+def test_off_a_terminal_each_stream_takes_a_line(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    sandbox.misbehave(Fault("status", status=403, path="/v1/master/users", times=None))
+    run = run_tap(config, args=["--test"], env={"COLUMNS": ""}, catalog=catalog_of("labels", "users"))
+    *_, header, labels, users, end = run.stderr.splitlines()
+    assert header == "stream  test   seen, and asked for | what to do"
+    assert labels.startswith("labels  works  8 records, asked for all")
+    assert users.startswith("users   fails  GET /v1/master/users was answered with 403")
+    assert users.endswith(f" | {ADVICE[403]}")
+    assert end.startswith("1 of 2 streams work. ")
+
+
 def test_a_schema_that_grows_is_not_written(sandbox: Sandbox, config: dict[str, Any]) -> None:
     sandbox.world.put("resource", {"id": "one", "extra": 1})
     catalog = {
