@@ -138,8 +138,8 @@ def show_preview(stream: RestStream, secrets: Secrets) -> None:
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     if sum(widths) + GAP * len(widths) > sheet.width + GAP:
         rows = [["field", *map(str, range(1, len(records) + 1))], *map(list, zip(names, *columns, strict=True))]
-        widths = sheet.fitted(rows, [max(map(_least, record.values())) for record in records])
-    for index, row in enumerate(rows if records else ()):
+        widths = sheet.fitted(rows, [max(map(_least, record.values()), default=1) for record in records])
+    for index, row in enumerate(rows if fields else ()):
         cells = [sheet.cut(text, width) for text, width in zip(row, widths, strict=True)]
         sheet.row(cells, widths, style="" if index else "bold")
     count = "1 record" if len(records) == 1 else f"{len(records)} records"

@@ -38,6 +38,7 @@ ROADS: dict[str, dict[str, Any]] = {
 LONG = (
     "/faults/",
     "/test_postgres.py",
+    "/test_preview.py",
     "/test_progress.py",
     "/test_resources",
     "/test_dialect.py",

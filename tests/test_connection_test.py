@@ -79,7 +79,12 @@ def test_a_narrow_table_cuts_names_and_nothing_else(encoding: str) -> None:
         name = "a" * 50
         extends = [{"name": name, "extends": "clients"}, {"name": "users", "extends": True}]
         config = settings(sandbox, resources=extends)
-        run = run_tap(config, args=["--test"], env={"COLUMNS": "60", "PYTHONIOENCODING": encoding}, command=COLD)
+        run = run_tap(
+            config,
+            args=["--test"],
+            env={"COLUMNS": "60", "PYTHONIOENCODING": encoding},
+            command=COLD if encoding == "ascii" else None,
+        )
     mark, letter = ("…", "ö") if encoding == "utf-8" else ("~", "?")
     shown = table(run)
     assert shown["a" * 19 + mark] == "works 1 record, asked for all"

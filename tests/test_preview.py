@@ -123,6 +123,18 @@ def test_a_resource_without_records_is_no_failure(sandbox: Sandbox, config: dict
     assert run.stdout == "readings: 0 records (all records)\n"
 
 
+def test_records_without_fields_are_shown_beside_others() -> None:
+    answers: list[dict[str, object]] = [{}, {"long": "x" * 100}, {"id": 1}]
+    with Api(lambda _: answers) as api:
+        resource = {"name": "rows", "endpoint": {"path": "rows", "paginator": "single_page"}}
+        shown = rows(preview(api_config(api, resource), "rows"))
+        answers[1:] = []
+        schema = {"properties": {"long": {"type": ["string", "null"]}}}
+        run = preview(api_config(api, resource | {"schema": schema}), "rows")
+    assert list(shown) == ["field", "long", "id"]
+    assert run.stdout == "rows: 1 record (all records)\n"
+
+
 def test_a_stream_that_cannot_be_read_ends_with_why(sandbox: Sandbox, config: dict[str, Any]) -> None:
     sandbox.misbehave(Fault("status", status=403, path="/v1/master/users", times=None))
     run = preview(config, "users")
