@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import json
 import os
 import re
@@ -10,13 +11,12 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
-import textwrap
 import tomllib
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import jsonschema
 import pytest
@@ -27,50 +27,22 @@ from benchmarks.__main__ import RESULTS
 from demo.postgres import postgres
 from demo.project import ROOT
 from docs.generate import pages
+from sandbox import Sandbox
+from sandbox.world import GENERIC, RESOURCES
 from tap_analytics.config.resources import SECRET_SETTINGS
 from tap_analytics.tap import TapAnalytics
+from tests.pages import BIN, Block, Reader, blocks, clean
 from tests.singer import stream_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from sandbox import Sandbox
+    from collections.abc import Iterable, Iterator, Mapping
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 PROSE = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
 
-BIN = Path(sys.executable).parent
-
 EXAMPLE = "https://api.example.com"
 """The address that pages show for an API of the reader's own."""
-
-
-class Block(NamedTuple):
-    """A block of code on a page."""
-
-    page: str
-    line: int
-    language: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page}:{self.line}"
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    """Yield the blocks of code of a page; what is inside of one is never taken for the page's text."""
-    fence, language, start, lines = "", "", 0, list[str]()
-    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
-        match = re.fullmatch(r"\s*(```+)(\w*)", line)
-        if not fence and match:
-            fence, language, start, lines = match[1], match[2], number, []
-        elif fence and line.strip() == fence:
-            yield Block(page.name, start, language, textwrap.dedent("\n".join(lines)) + "\n")
-            fence = ""
-        elif fence:
-            lines.append(line)
-    assert not fence, f"{page.name}:{start} has no end"
 
 
 def prose(page: Path) -> str:
@@ -200,60 +172,118 @@ def test_commands_and_their_options_exist(block: Block) -> None:
             assert words[0] in {"config", "el", "install", "invoke", "job", "run", "schedule", "select", "state"}
 
 
-def run(page: Path, directory: Path, environment: Mapping[str, str], *, only: str, sandbox: Sandbox) -> None:
-    """Do what a page says: write its config.json, and run those of its commands that are meant."""
-    key = sandbox.api_key
-    for block in blocks(page):
-        text = block.text.replace(EXAMPLE, sandbox.url).replace("API_KEY=...", f"API_KEY={key}")
-        if block.language == "json":
-            (directory / "config.json").write_text(text, encoding="utf-8")
-        elif block.language == "sh" and re.search(only, text):
-            # Where the warehouse is, the environment says.
-            text = "\n".join(line for line in text.splitlines() if not line.startswith("export TARGET_"))
-            result = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", text],  # noqa: S607  (found on the path, as readers have it)
-                cwd=directory,
-                env={**environment, "TAP_ANALYTICS_API_KEY": key},
-                capture_output=True,
-                encoding="utf-8",
-                check=False,
-            )
-            assert result.returncode == 0, f"{block}: {result.stdout}{result.stderr}"
-            assert key not in result.stdout + result.stderr
+def reader(directory: Path, sandbox: Sandbox, **environment: str) -> Reader:
+    """Return someone whose API is the sandbox, with what the first page shows of each file."""
+    own = {
+        EXAMPLE: sandbox.url,
+        '"api_key": "..."': f'"api_key": "{sandbox.api_key}"',
+        "API_KEY=...": f"API_KEY={sandbox.api_key}",
+        ". .venv/bin/activate": "",
+    }
+    return Reader(directory, own, sandbox.api_key, clean(os.environ) | environment)
 
 
-def clean(environment: Mapping[str, str]) -> dict[str, str]:
-    foreign = ("MELTANO_", "TAP_", "TARGET_")
-    kept = {name: value for name, value in environment.items() if not name.startswith(foreign)}
-    return kept | {"PATH": os.pathsep.join([str(BIN), environment.get("PATH", os.defpath)]), "NO_COLOR": "1"}
+PIPE = r"(?m)^tap-analytics .*\| target-"
+"""What loads without Meltano."""
+
+FIRST_STEPS = DOCS / "first-steps.md"
+
+
+Version = tuple[str, datetime]
+
+
+def versions(records: Iterable[Mapping[str, str]]) -> set[Version]:
+    """Return which records there are, and of when; every record of the sandbox has one of two timestamps."""
+    return {
+        (record["id"], datetime.fromisoformat(record.get("updatedTimestamp") or record["timestamp"]))
+        for record in records
+    }
+
+
+def served(sandbox: Sandbox, *resources: str) -> set[Version]:
+    return versions(json.loads(record) for name in resources for record in sandbox.world.select(name))
+
+
+def loaded(directory: Path) -> set[Version]:
+    """Return what is in the CSV files of a directory."""
+    rows: set[Version] = set()
+    for path in directory.glob("*.csv"):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows |= versions(csv.DictReader(file))
+    return rows
+
+
+SHIPPED = set(RESOURCES) - {GENERIC}
 
 
 @pytest.mark.slow
 def test_the_first_steps_can_be_taken(sandbox: Sandbox, tmp_path: Path) -> None:
-    page = DOCS / "first-steps.md"
-    only = r"(?s)^(?!.*\bmeltano\b).*\btap-analytics\b"
-    run(page, tmp_path, clean(os.environ), only=only, sandbox=sandbox)
+    person = reader(tmp_path, sandbox)
+    person.follow(FIRST_STEPS, only=r"(?s)^(?!.*\bmeltano\b).*\btap-analytics\b")
     messages = [json.loads(line) for line in (tmp_path / "messages.jsonl").read_text(encoding="utf-8").splitlines()]
     assert {message["type"] for message in messages} == {"SCHEMA", "RECORD", "STATE"}
     assert "registrations_incremental" in json.loads((tmp_path / "state.json").read_text(encoding="utf-8"))["bookmarks"]
-    assert (tmp_path / "workers.csv").exists()
+    expected = served(sandbox, *SHIPPED)
+    assert loaded(tmp_path / "output") == expected
+
+    sandbox.advance(1)
+    person.follow(FIRST_STEPS, only=PIPE)
+    assert loaded(tmp_path / "output") == expected | served(sandbox, *SHIPPED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("page", "location", "resources"),
+    [(ROOT / "README.md", "header", SHIPPED), (DOCS / "from-dlt.md", "query", {GENERIC})],
+    ids=["README.md", "from-dlt.md"],
+)
+def test_what_one_run_has_loaded_another_keeps(
+    page: Path, location: Literal["header", "query"], resources: set[str], tmp_path: Path
+) -> None:
+    with Sandbox(days=20, registrations=120, sessions=60, resources=30, auth_location=location) as sandbox:
+        person = reader(tmp_path, sandbox)
+        for block in [*blocks(FIRST_STEPS), *reversed(list(blocks(page)))]:
+            if block.language == "json":
+                (tmp_path / block.file).write_text(person.here(block.text), encoding="utf-8")
+        expected: set[Version] = set()
+        for _run in range(2):
+            expected |= served(sandbox, *resources)
+            for block in blocks(page):
+                if block.language == "sh" and re.search(PIPE, block.text):
+                    person.export(block)
+                    person.run(block)
+            sandbox.advance(1)
+        assert loaded(tmp_path) | loaded(tmp_path / "output") == expected
+
+
+def test_every_page_with_a_pipe_is_tried_twice() -> None:
+    pages = {block.page for block in of("sh") if re.search(PIPE, block.text) and not block.page.startswith("tutorial")}
+    assert pages == {"README.md", "first-steps.md", "from-dlt.md"}
 
 
 @pytest.mark.slow
 def test_the_steps_with_meltano_can_be_taken(sandbox: Sandbox, tmp_path: Path) -> None:
     shutil.copy(ROOT / "meltano.yml", tmp_path)
     with postgres() as server:
-        environment = clean(os.environ) | {
-            "HOME": str(tmp_path),  # Meltano keeps a cache there, and the user's may not be writable
-            "TAP_ANALYTICS_BASE_URL": sandbox.url,
-            "TARGET_POSTGRES_HOST": server.host,
-            "TARGET_POSTGRES_PORT": str(server.port),
-            "TARGET_POSTGRES_USER": server.user,
-            "TARGET_POSTGRES_PASSWORD": server.password,
-            "TARGET_POSTGRES_DATABASE": server.database,
-        }
-        run(DOCS / "first-steps.md", tmp_path, environment, only=r"\bmeltano\b", sandbox=sandbox)
-    assert (tmp_path / "output" / "workers.csv").exists()
+        person = reader(
+            tmp_path,
+            sandbox,
+            HOME=str(tmp_path),  # Meltano keeps a cache there, and the user's may not be writable
+            TARGET_POSTGRES_HOST=server.host,
+            TARGET_POSTGRES_PORT=str(server.port),
+            TARGET_POSTGRES_USER=server.user,
+            TARGET_POSTGRES_PASSWORD=server.password,
+            TARGET_POSTGRES_DATABASE=server.database,
+        )
+        person.follow(FIRST_STEPS, only=r"\bmeltano\b")
+    expected = served(sandbox, *SHIPPED)
+    assert loaded(tmp_path / "output") == expected
+
+    sandbox.advance(1)
+    for block in blocks(FIRST_STEPS):
+        for command in re.findall(r"(?m)^meltano run .* target-csv$", block.text):
+            person.run(block._replace(text=command))
+    assert loaded(tmp_path / "output") == expected | served(sandbox, *SHIPPED)
 
 
 def test_the_readme_names_no_meltano_command_that_the_first_steps_do_not_run() -> None:
@@ -267,8 +297,7 @@ def test_the_readme_names_no_meltano_command_that_the_first_steps_do_not_run() -
 
 @pytest.mark.slow
 def test_the_block_on_log_lines_runs(sandbox: Sandbox, tmp_path: Path) -> None:
-    page = DOCS / "command-line.md"
-    run(page, tmp_path, clean(os.environ), only="LOGLEVEL", sandbox=sandbox)
+    reader(tmp_path, sandbox).follow(DOCS / "command-line.md", only="LOGLEVEL")
     catalog = json.loads((tmp_path / "catalog.json").read_text(encoding="utf-8"))
     assert [stream["tap_stream_id"] for stream in catalog["streams"]] == stream_names()
 
