@@ -37,8 +37,10 @@ help: ## List these commands
 demo: .venv/.installed ## Run the whole road once: a made-up API, Meltano, Postgres, and what arrived
 	@$(BIN)/python -m demo
 
+# The shell takes the statements from the environment, where quotes and dollars stay what they are.
+psql: override export SQL := $(value SQL)
 psql: .venv/.installed ## Look at what the last demo left in Postgres, with SQL (SQL="select 1" runs one query)
-	@$(BIN)/python -m demo.psql $(if $(SQL),--command "$(SQL)")
+	@$(BIN)/python -m demo.psql $(if $(value SQL),--command "$$SQL")
 
 test: lint .cache/dagster/.tried ## Check the code, and run all tests
 	@echo "==> tests, all of them"

@@ -4,50 +4,62 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 import time
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
-import requests
 from psycopg import sql
 
+from demo.compare import control, failures, incomplete, loaded, served
 from demo.postgres import VARIABLE, PostgresError, postgres
-from demo.project import ROOT, TABLES, Project, SandboxError, sandbox
+from demo.project import PATHS, ROOT, Project, SandboxError, sandbox
+from demo.workplace import workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
     from decimal import Decimal
 
+    from demo.compare import Connection, Records
     from demo.project import Api
+    from demo.workplace import Workplace
 
-    Connection = psycopg.Connection[tuple[Any, ...]]
+LOADING = ("run", "tap-analytics", "target-postgres-fast")
+"""What Meltano does, twice."""
 
-WORKPLACE = ROOT / ".cache" / "demo"
-"""Everything that the demo makes."""
+FAULT = {"kind": "status", "status": HTTPStatus.SERVICE_UNAVAILABLE, "path": PATHS["registrations_incremental"]}
+"""What goes wrong, once, in the second run."""
 
-POSTGRES = WORKPLACE / "postgres"
-
-SCHEMA = "tap_analytics_demo"
-"""A database schema that nothing else uses, also where the server is used for more."""
+DAYS = 7
+"""How much later that is."""
 
 LINES = 10
 """Lines of a log that are shown at the most."""
 
-BAR = 24
-"""Characters of the longest bar."""
+BAR = 12
+"""Characters of the longest bar, beside which the figures fit into 80 columns."""
+
+EIGHTHS = " ▏▎▍▌▋▊▉"
 
 NEXT = """\
 To try next:
-  make psql    these tables, with SQL of your own
   make test    what the tap promises, shown by tests
-  make docs    the way to your own API: first steps, settings, streams
+  make docs    the way to your own API: tutorials, settings, streams
+"""
+
+PSQL = """\
+  make psql    these tables, with SQL of your own
+"""
+
+IN_USE = """\
+  Another demo is running, or `make psql` is open. This demo leaves the tables
+  of that alone, and removes its own in the end.
 """
 
 
@@ -74,30 +86,47 @@ def main() -> int:
 
 def run() -> None:
     """Take the steps, one after the other; raise DemoError at the first that fails."""
-    if WORKPLACE.exists():
-        shutil.rmtree(WORKPLACE)
-    WORKPLACE.mkdir(parents=True)
     print("The whole road once, on this machine:\n")
     with ExitStack() as stack:
+        place = stack.enter_context(workplace())
+        if not place.stays:
+            print(IN_USE)
         with step("starting the sandbox: the API of a made-up greenhouse"):
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            api = stack.enter_context(sandbox(WORKPLACE / "sandbox.log", "--now", now))
+            # Behind, so that time can pass; by a week, in which there is always work.
+            now = (datetime.now(UTC) - timedelta(days=DAYS)).isoformat(timespec="seconds")
+            api = stack.enter_context(sandbox(place.directory / "sandbox.log", "--now", now))
         named = os.environ.get(VARIABLE)
         with step("connecting to the Postgres that the environment names" if named else "starting Postgres, embedded"):
-            server = stack.enter_context(postgres(POSTGRES))
+            server = stack.enter_context(postgres(place.postgres))
             connection = stack.enter_context(psycopg.connect(server.url, autocommit=True))
-            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(SCHEMA)))
-        with step("meltano run tap-analytics target-postgres-fast"):
-            project = Project.create(WORKPLACE / "project", api=api, server=server, schema=SCHEMA)
-            result = project.meltano("run", "tap-analytics", "target-postgres-fast")
-            (WORKPLACE / "meltano.log").write_text(result.stdout + result.stderr, encoding="utf-8")
-        if result.returncode:
-            message = f"Meltano failed; of its log, {WORKPLACE / 'meltano.log'}:\n{causes(result.stderr)}"
-            raise DemoError(message)
-        connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(SCHEMA)))
-        print_tables(connection, api)
+            drop(connection, place)
+        if not place.stays:
+            stack.callback(drop, connection, place)
+        project = Project.create(place.directory / "project", api=api, server=server, schema=place.schema)
+        connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(place.schema)))
+        load(project, place)
+        records = served(api)
+        print_tables(connection, records)
+        a_week_later(connection, api, project, place)
         print_labour_cost(connection)
-    print(NEXT)
+    print(NEXT + (PSQL if place.stays else ""))
+
+
+def drop(connection: Connection, place: Workplace) -> None:
+    """Remove all tables of the demo."""
+    connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(place.schema)))
+
+
+def load(project: Project, place: Workplace, again: str = "", **settings: str) -> None:
+    """Have Meltano load what is new; raise DemoError where it fails."""
+    with step(" ".join(["meltano", *LOADING]) + again):
+        result = project.meltano(*LOADING, **settings)
+        log = place.directory / "meltano.log"
+        with log.open("a", encoding="utf-8") as file:
+            file.write(result.stdout + result.stderr)
+    if result.returncode:
+        message = f"Meltano failed; of its log, {log}:\n{causes(result.stderr)}"
+        raise DemoError(message)
 
 
 def causes(log: str) -> str:
@@ -116,23 +145,37 @@ def step(name: str) -> Iterator[None]:
     print(f"{time.monotonic() - start:6.1f} s")
 
 
-def print_tables(connection: Connection, api: Api) -> None:
-    """Print what is in each table beside what the API has; raise DemoError where they differ."""
-    print(f"\n  {'table':<16}{'rows':>8}{'in the API':>14}")
-    different = []
-    session = requests.Session()
-    session.trust_env = False  # no proxy reaches this machine from without
-    for table, resource in TABLES.items():
-        statement = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
-        rows = connection.execute(statement).fetchall()[0][0]
-        expected = len(session.get(f"{api.url}/_sandbox/records/{resource}", timeout=30).json())
-        print(f"  {table:<16}{rows:>8,}{expected:>14,}")
-        if rows != expected:
-            different.append(table)
-    if different:
+def verify(connection: Connection, records: Records) -> None:
+    """Compare the tables with the API; raise DemoError where they differ."""
+    if different := incomplete(connection, records):
         message = f"not everything arrived in {', '.join(different)}"
         raise DemoError(message)
-    print("\n  Each table has as many rows as the API has records.")
+
+
+def print_tables(connection: Connection, records: Records) -> None:
+    """Print what is in each table beside what the API has; raise DemoError where they differ."""
+    print(f"\n  {'table':<16}{'rows':>8}{'in the API':>14}")
+    for table, expected in records.items():
+        print(f"  {table:<16}{len(loaded(connection, table)):>8,}{len(expected):>14,}")
+    verify(connection, records)
+    print("\n  Each table has each record of the API, as it is there.\n")
+
+
+def a_week_later(connection: Connection, api: Api, project: Project, place: Workplace) -> None:
+    """Let a week pass, load what it brought past a fault, and say in three lines what happened."""
+    before = served(api)
+    control(api, "advance", {"days": DAYS})
+    control(api, "misbehave", [FAULT])
+    after = served(api)
+    new = sum(len(after[table].keys() - records.keys()) for table, records in before.items())
+    changed = sum(after[table][key] != record for table, records in before.items() for key, record in records.items())
+    print(f"  A week later: {new} new records, {changed} changed, and one request will get a 503.")
+    begun = datetime.now(UTC)
+    load(project, place, ", again", TAP_ANALYTICS_BACKOFF_FACTOR="0.2")
+    verify(connection, after)
+    rows = sum(len(loaded(connection, table, since=begun)) for table in after)
+    total = sum(map(len, after.values()))
+    print(f"  {rows:,} of {total:,} records loaded, {failures(api)} request repeated: every table is complete.")
 
 
 def print_labour_cost(connection: Connection) -> None:
@@ -144,18 +187,23 @@ def print_labour_cost(connection: Connection) -> None:
     greatest = max(totals.values(), default=1)
 
     width = max(map(len, [*tasks, "all tasks"]))
-    print("\n  What did each task cost in labour, week by week? (demo/labour_cost.sql)\n")
-    print(f"  {'week of':<{width}}" + "".join(f"{week:%d %b}".rjust(9) for week in weeks) + f"{'total':>10}")
+    print("\n  What did labour cost, by task and week, in euros? (demo/labour_cost.sql)\n")
+    print(f"  {'week of':<{width}}" + "".join(f"{week:%d %b}".rjust(7) for week in weeks) + f"{'total':>9}")
     for task, costs in tasks.items():
-        bar = "█" * round(BAR * float(totals[task] / greatest))
-        print(f"  {task:<{width}}{cells(costs, weeks)}{totals[task]:>10,.0f}  {bar}")
+        print(f"  {task:<{width}}{cells(costs, weeks)}{totals[task]:>9,.0f}  {bar(totals[task] / greatest)}")
     everything = {week: sum(costs.get(week, 0) for costs in tasks.values()) for week in weeks}
-    print(f"  {'all tasks':<{width}}{cells(everything, weeks)}{sum(totals.values()):>10,.0f}\n")
+    print(f"  {'all tasks':<{width}}{cells(everything, weeks)}{sum(totals.values()):>9,.0f}\n")
+
+
+def bar(share: Decimal) -> str:
+    """Return a bar of a length between 0 and 1, in eighths of a character."""
+    full, eighths = divmod(round(8 * BAR * share), 8)
+    return "█" * full + EIGHTHS[eighths].strip()
 
 
 def cells(costs: dict[date, Decimal], weeks: list[date]) -> str:
     """Return the costs of some weeks as the cells of a line."""
-    return "".join(f"{costs.get(week, 0):>9,.0f}" for week in weeks)
+    return "".join(f"{costs.get(week, 0):>7,.0f}" for week in weeks)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
--- What did each task cost in labour, week by week? The last five weeks on record, and the dearest tasks first.
+-- What did labour cost, by task and week, in euros? The last five weeks on record, and the dearest tasks first.
 WITH weekly AS (
     SELECT
         task,

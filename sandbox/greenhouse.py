@@ -332,7 +332,7 @@ class Greenhouse:
         ]
 
     def registrations(self, rate: float) -> Iterator[Happening]:
-        """Yield registrations, `rate` of them a weekday."""
+        """Yield registrations, `rate` of them a weekday; the first tasks are the most frequent."""
         rng = self._random("registrations")
         draw, bits = rng.random, rng.getrandbits
         workers, rows, tasks = self._worker_parts, self._row_parts, self._task_parts
@@ -349,7 +349,7 @@ class Greenhouse:
             cost = f"{_cost(length)}" if draw() > _NULL else "null"
             raw = (
                 f'{{"id":"{key}",{workers[int(draw() * len(workers))]}'
-                f"{tasks[int(draw() * len(tasks))]}{rows[int(draw() * len(rows))][0]}"
+                f"{tasks[int(draw() ** 2 * len(tasks))]}{rows[int(draw() * len(rows))][0]}"
                 f"{assets[int(draw() * len(assets))]}{devices[int(draw() * len(devices))]}"
                 f'"startTimestamp":"{stamp(end - length)}","endTimestamp":"{stamp(end)}",'
                 f'{steps}"laborCost":{cost},"isArchived":{"true" if archived else "false"},'
