@@ -28,11 +28,13 @@ unexport VIRTUAL_ENV
 # order of their names, because the files with the fewest tests, which would come last, have the longest ones.
 SIDE_BY_SIDE = --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo psql test coverage calendar quick lint format docs constraints clean
+.PHONY: help setup demo psql test coverage calendar quick lint format docs constraints clean
 .DEFAULT_GOAL = help
 
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+setup: .venv/.installed ## Install the project, Meltano and some loaders in .venv
 
 demo: .venv/.installed ## Run the whole road once: a made-up API, Meltano, Postgres, and what arrived
 	@$(BIN)/python -m demo

@@ -376,7 +376,8 @@ class Sandbox:
                     return _respond(error(404, f"No control {http.method} {name}"))
         except (TypeError, ValueError) as problem:
             return _respond(error(400, str(problem)))
-        return web.json_response(answer)
+        # The line ends where somebody types the next command.
+        return web.Response(text=json.dumps(answer) + "\n", content_type="application/json")
 
 
 def _respond(answer: Answer) -> web.Response:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 BIN = Path(sys.executable).parent
 
@@ -55,6 +57,26 @@ def clean(environment: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PATH": os.pathsep.join([str(BIN), environment.get("PATH", os.defpath)]), "NO_COLOR": "1"}
 
 
+Version = tuple[str, datetime]
+
+
+def versions(records: Iterable[Mapping[str, str]]) -> set[Version]:
+    """Return which records there are, and of when; every record of the sandbox has one of two timestamps."""
+    return {
+        (record["id"], datetime.fromisoformat(record.get("updatedTimestamp") or record["timestamp"]))
+        for record in records
+    }
+
+
+def loaded(directory: Path) -> set[Version]:
+    """Return what is in the CSV files of a directory."""
+    rows: set[Version] = set()
+    for path in directory.glob("*.csv"):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows |= versions(csv.DictReader(file))
+    return rows
+
+
 @dataclass
 class Reader:
     """Does what pages say, in a directory; a variable that one block exports is there in the next."""
@@ -75,7 +97,11 @@ class Reader:
                 if re.search(only, block.text):
                     self.run(block)
             elif block.language in {"json", "python"}:
-                (self.directory / block.file).write_text(self.here(block.text), encoding="utf-8")
+                self.write(block)
+
+    def write(self, block: Block) -> None:
+        """Write the file that a block shows."""
+        (self.directory / block.file).write_text(self.here(block.text), encoding="utf-8")
 
     def here(self, text: str) -> str:
         """Return a text of a page as its reader would have it."""
