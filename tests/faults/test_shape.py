@@ -73,8 +73,7 @@ ROWS = [
     Row(what="Characters that only JSON takes for line breaks or none",
         prepare=only('{"id":"1","name":"a\u2028b\u0085c\\u0000d"}'.encode())),
     Row(what="The same record twice on a page", prepare=only(b'{"id":"1"}', b'{"id":"2"}'),
-        faults=body('{"data":[{"id":"1"},{"id":"1"},{"id":"2"}]}'), records=3, why="a target merges them",
-        says=("1 of 3 records have the key of another record of the list",)),
+        faults=body('{"data":[{"id":"1"},{"id":"1"},{"id":"2"}]}'), records=3, why="a target merges them"),
 ]  # fmt: skip
 
 
