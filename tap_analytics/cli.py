@@ -19,6 +19,7 @@ from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.tap_base import CliTestOptionValue
 
+from tap_analytics import progress
 from tap_analytics.rest.errors import RestError
 from tap_analytics.sdk import INVALID, SdkTap, contexts_problem
 from tap_analytics.singer.output import LineWriter, NullWriter, OutputError
@@ -26,6 +27,7 @@ from tap_analytics.stream import RestStream
 from tap_analytics.sync.parents import ParentError
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk import Stream
@@ -75,6 +77,10 @@ OPTIONS = {
     "state": "File with the last STATE of an earlier run, to go on from there.",
 }
 """What --help says of each option."""
+
+
+_before_the_end: list[Callable[[], None]] = []
+"""What is done before the process ends without an end of its own."""
 
 
 class _Stopped(SystemExit):
@@ -163,11 +169,8 @@ class ResilientTap(SdkTap):
         return [stream.stats for stream in self.selected]
 
     def _sum_up(self) -> None:
-        """Log in one line a stream what has been done."""
-        for stats in self._all_stats:
-            if stats.began is not None:
-                stats.end("stopped")
-                self.logger.info("%s", stats, extra=stats.facts)
+        """Log in one line a stream what has been done, and the total."""
+        progress.sum_up(self._all_stats, self.logger)
 
     def _conclude(self) -> None:
         """Close the client; leave with exit code 1 where a stream failed, and say which."""
@@ -279,7 +282,7 @@ class RestTap(ResilientTap):
     def sync(self) -> None:
         """Read all selected streams."""
         self.connect_children()
-        with _progress_shown(self._all_stats, wanted=self.config["progress"]):
+        with _progress_shown(self._all_stats, self.logger, wanted=self.config["progress"]):
             self.sync_all()
         self._sum_up()
         self.refuse_nothing()
@@ -407,21 +410,27 @@ def _bound_the_end() -> None:
             for number in os.read(woken, 1):
                 if number in {signal.SIGINT, signal.SIGTERM}:
                     time.sleep(GRACE)
+                    for function in _before_the_end:
+                        function()
                     os._exit(128 + number)
 
     threading.Thread(target=watch, name="tap-analytics-end", daemon=True).start()
 
 
 @contextmanager
-def _progress_shown(all_stats: Sequence[StreamStats], *, wanted: bool) -> Iterator[None]:
-    """Show live how far the streams are, if it is wanted and somebody looks at a terminal."""
-    if not wanted or not sys.stderr.isatty() or sys.stdout.isatty():  # messages would come between
+def _progress_shown(all_stats: Sequence[StreamStats], logger: logging.Logger, *, wanted: bool) -> Iterator[None]:
+    """Show how far the streams are, if it is wanted: live on a terminal, and in a line now and then elsewhere."""
+    if not wanted:
         yield
-        return
-    # Importing rich takes a tenth of a second, which only those pay who see it.
-    terminal = importlib.import_module("tap_analytics.terminal")
-    with terminal.display(all_stats):
-        yield
+    # On one terminal, messages would come between.
+    elif sys.stderr.isatty() and not sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        terminal = importlib.import_module("tap_analytics.terminal")
+        with terminal.display(all_stats) as take_away:
+            _before_the_end.append(take_away)
+            yield
+    else:
+        with progress.lines(all_stats, logger):
+            yield
 
 
 def _read_catalog(file: IO[str] | None) -> dict[str, Any] | None:

@@ -1,10 +1,50 @@
-"""What a run has done so far, stream by stream."""
+"""What a run has done so far, stream by stream, and the lines that tell it where there is no terminal."""
 
 from __future__ import annotations
 
+import math
+import threading
 import time
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator, Sequence
+
+INTERVAL = 30.0
+"""Seconds between two lines of a stream that is being read."""
+
+
+@dataclass
+class Durations:
+    """How long requests took, in seconds; memory does not grow with their number."""
+
+    total: float = 0.0
+    _counts: Counter[float] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, seconds: float) -> None:
+        """Count a request; requests end in several threads."""
+        with self._lock:
+            self.total += seconds
+            self._counts[float(f"{seconds:.2g}")] += 1
+
+    @property
+    def count(self) -> int:
+        """How many requests there were."""
+        return self._counts.total()
+
+    def quantile(self, share: float) -> float:
+        """Return the duration, to two digits, that a share of the requests did not exceed; 0 without requests."""
+        rank = math.ceil(share * self.count)
+        for seconds, count in sorted(self._counts.items()):
+            rank -= count
+            if rank <= 0:
+                return seconds
+        return 0.0
 
 
 @dataclass
@@ -22,6 +62,7 @@ class StreamStats:
     state: Literal["waiting", "running", "done", "failed", "stopped"] = "waiting"
     began: float | None = None
     ended: float | None = None
+    requests: Durations = field(default_factory=Durations)
 
     def begin(self) -> None:
         """Start the clock, if it does not run."""
@@ -50,7 +91,12 @@ class StreamStats:
         return self.records / self.seconds if self.seconds else 0.0
 
     def __str__(self) -> str:
-        text = f"{self.stream}: {self.state}, {_count(self.records, 'record')} in {_count(self.pages, 'page')}"
+        return f"{self.stream}: {self.state}, {self.figures}"
+
+    @property
+    def figures(self) -> str:
+        """The figures in words."""
+        text = f"{_count(self.records, 'record')} in {_count(self.pages, 'page')}"
         if self.windows > 1:
             text += f", window {self.window} of {self.windows}"
         if self.began is not None:
@@ -74,6 +120,59 @@ class StreamStats:
             "retries": self.retries,
             "ignored": self.ignored,
         }
+
+
+def total(all_stats: Sequence[StreamStats]) -> StreamStats:
+    """Return the sum of all streams, whose clock runs until the last one has ended; its name counts the streams."""
+    ended = [stats.ended for stats in all_stats if stats.ended is not None]
+    return StreamStats(
+        f"{sum(stats.state == 'done' for stats in all_stats)} of {_count(len(all_stats), 'stream')}",
+        pages=sum(stats.pages for stats in all_stats),
+        records=sum(stats.records for stats in all_stats),
+        retries=sum(stats.retries for stats in all_stats),
+        ignored=sum(stats.ignored for stats in all_stats),
+        state="done",
+        began=min((stats.began for stats in all_stats if stats.began is not None), default=None),
+        ended=max(ended) if ended and not any(stats.state == "running" for stats in all_stats) else None,
+    )
+
+
+@contextmanager
+def lines(
+    all_stats: Sequence[StreamStats], logger: logging.Logger, *, clock: threading.Event | None = None
+) -> Iterator[None]:
+    """Log every 30 seconds how far each stream is that is being read.
+
+    Args:
+        all_stats: What the streams have done.
+        logger: Where to log it.
+        clock: Waits for the end, at most so long.
+    """
+    end = clock or threading.Event()
+
+    def watch() -> None:
+        while not end.wait(INTERVAL):
+            for stats in all_stats:
+                if stats.state == "running":
+                    logger.info("%s", stats, extra=stats.facts)
+
+    threading.Thread(target=watch, name="tap-analytics-progress", daemon=True).start()
+    try:
+        yield
+    finally:
+        end.set()
+
+
+def sum_up(all_stats: Sequence[StreamStats], logger: logging.Logger) -> None:
+    """Log what each stream has done, and the total; a stream that is being read is stopped."""
+    for stats in all_stats:
+        if stats.began is not None:
+            stats.end("stopped")
+            logger.info("%s", stats, extra=stats.facts)
+    if all_stats:
+        summed = total(all_stats)
+        facts = {name: summed.facts[name] for name in ("records", "pages", "seconds", "retries")}
+        logger.info("%s done: %s", summed.stream, summed.figures, extra={"streams": len(all_stats), **facts})
 
 
 def _count(number: int, noun: str) -> str:

@@ -73,7 +73,8 @@ class ReadingStream(FamilyStream):
         reader = PageReader(endpoint.selector, warn=self.warn, inform=self.inform)
         signer = self.client.signer(endpoint.auth or self._api.auth)
         policy = retry_policy(endpoint, self.config)
-        sender = Sender(self.client, signer=signer, policy=policy, reader=reader, warn=self.warn)
+        timed = self.stats.requests.add
+        sender = Sender(self.client, signer=signer, policy=policy, reader=reader, warn=self.warn, timed=timed)
         return Source(sender, warn=self.warn, on_retry=self.stats.count_retry)
 
     def warn(self, text: str) -> None:

@@ -176,7 +176,7 @@ class TapAnalytics(RestTap):
             th.BooleanType,
             default=True,
             title="Progress",
-            description="Whether a terminal on standard error shows the progress of the run.",
+            description="Whether a terminal shows the progress of the run; elsewhere, lines tell it every 30 seconds.",
         ),
         th.Property(
             "client",

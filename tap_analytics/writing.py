@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from singer_sdk import Stream
 from singer_sdk.exceptions import FatalSyncError, SingerSDKError
+from singer_sdk.metrics import Metric, Point, Tag, get_metrics_logger, log
 
 from tap_analytics.encoding import EncodingStream
 from tap_analytics.rest.errors import RestError
@@ -52,12 +54,24 @@ class WritingStream(EncodingStream):
         if self.resource.disposition == "replace":
             self.begin_version()
         # A failure passes the timer, whose metric tells it.
-        with self.keeping_failure(), self.get_record_counter() as counter, self.get_sync_timer():
+        with self.keeping_failure(), self._measured() as counter:
             if write_messages and self._takes_fast_path():
                 self._write_pages(counter)
             else:
                 yield from self._through_sdk(counter, write_messages=write_messages)
             self._complete_version()
+
+    @contextmanager
+    def _measured(self) -> Iterator[Counter]:
+        """Log as metrics how many records came, how long that took, and how long the requests for them took."""
+        try:
+            with self.get_record_counter() as counter, self.get_sync_timer():
+                yield counter
+        finally:
+            requests = self.stats.requests
+            tags = {"count": requests.count, "median": requests.quantile(0.5), "p95": requests.quantile(0.95)}
+            metric = Metric.HTTP_REQUEST_DURATION
+            log(get_metrics_logger(), Point("timer", metric, requests.total, {Tag.STREAM: self.name, **tags}))
 
     def _complete_version(self) -> None:
         """Let a loader remove what this run did not bring, where it was read to its end and proved something."""
@@ -168,7 +182,7 @@ class WritingStream(EncodingStream):
             for record in self.emit(write_messages=False):
                 yield (encoder.encode(record),)
             return
-        with self.get_record_counter() as counter, self.get_sync_timer():
+        with self._measured() as counter:
             for page in self.pages():
                 for item in self._encoded(page):
                     if not isinstance(item, SchemaChange):

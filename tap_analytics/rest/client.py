@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -113,10 +114,18 @@ class Sender:
         policy: Judges their answers.
         reader: Finds records in their bodies.
         warn: Is given what may be wrong.
+        timed: Is given the seconds that each request took, to the last byte of its answer.
     """
 
-    def __init__(
-        self, client: Client, *, signer: Signer, policy: RetryPolicy, reader: PageReader, warn: Notify
+    def __init__(  # noqa: PLR0913 - one for each thing that resources do not share
+        self,
+        client: Client,
+        *,
+        signer: Signer,
+        policy: RetryPolicy,
+        reader: PageReader,
+        warn: Notify,
+        timed: Callable[[float], None],
     ) -> None:
         self.client = client
         self.policy = policy
@@ -125,13 +134,14 @@ class Sender:
         self._signer = signer
         self._reader = reader
         self._warn = warn
+        self._timed = timed
 
     def send(self, request: Request, nodes: Sequence[str], pending: Pending[Page]) -> Page:
         """Return the page that a request is answered with.
 
         Raises TransientError where another try may help, and RestError where it can not.
         """
-        label, secrets = request.label, self.client.secrets
+        label, secrets, began = request.label, self.client.secrets, time.monotonic()
         with Deadline(self.client.timeout) as deadline:
             pending.interrupt = deadline.cut
             if pending.abandoned:
@@ -148,6 +158,8 @@ class Sender:
                 raise StatusError(secrets.redact(f"{label} {error}"), error.status) from None
             except RestError as error:
                 raise type(error)(secrets.redact(f"{label} {error}")) from None
+            finally:
+                self._timed(time.monotonic() - began)
         if body is None or response.status_code == HTTPStatus.NO_CONTENT:
             return Page([], secrets.redact(label), datetime.now(UTC))
         return self._page(request, response, body, nodes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -106,9 +105,7 @@ class Transport:
             )
         # Not `session.send`, which reads the body of a redirect, however large.
         adapter = self._session.get_adapter(prepared.url or "")
-        began = time.monotonic()
         response = adapter.send(prepared, timeout=deadline.timeout, **self._environments[server])
-        response.elapsed = timedelta(seconds=time.monotonic() - began)
         self._compare_clocks(response.headers.get("Date"))
         return response
 
