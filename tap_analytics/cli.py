@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
 import os
 import signal
 import sys
@@ -19,7 +18,9 @@ from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.tap_base import CliTestOptionValue
 
+import tap_analytics.about  # noqa: F401 - the SDK finds the formatter by its name
 from tap_analytics import progress
+from tap_analytics.files import read_catalog, read_settings, read_state
 from tap_analytics.rest.errors import RestError
 from tap_analytics.sdk import INVALID, SdkTap, contexts_problem
 from tap_analytics.singer.output import LineWriter, NullWriter, OutputError
@@ -213,6 +214,8 @@ class RestTap(ResilientTap):
         for option in command.params:
             if isinstance(option, click.Option) and option.name in OPTIONS:
                 option.help = OPTIONS[option.name]
+            if option.name == "config":
+                option.type = click.Path()  # a shell completes it
             if option.name in {"discover", "test"}:
                 # Not in a callback while the line is parsed: there the SDK reports no mistake in
                 # the settings, and knows no catalog.
@@ -222,11 +225,10 @@ class RestTap(ResilientTap):
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
         """Read the configuration files; raise ClickException for one that is none."""
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, TypeError, ValueError) as error:
-            msg = f"--config: {', '.join(value)} cannot be read: {error}"
-            raise click.ClickException(msg) from None
+        settings = super().cb_config(ctx, param, tuple(name for name in value if name == "ENV"))
+        for name in value:
+            settings.config.update({} if name == "ENV" else read_settings(name))
+        return settings
 
     @classmethod
     def invoke(  # type: ignore[override] # noqa: PLR0913 - one for each option of the command line
@@ -254,8 +256,8 @@ class RestTap(ResilientTap):
         tap = _made(
             cls,
             config=config.config if config else {},
-            state=_read(state, "--state"),
-            catalog=_read_catalog(catalog),
+            state=read_state(state),
+            catalog=read_catalog(catalog),
             parse_env_config=bool(config and config.parse_env),
             validate_config=not discover,
             setup_mapper=not discover,
@@ -271,12 +273,12 @@ class RestTap(ResilientTap):
             self._conclude()
         except OutputError as error:
             self.message_writer.abandon()
-            self.logger.error("Standard output: %s. Nothing more is sent.", error)  # noqa: TRY400 - the text is for users
             self._sum_up()
+            self.logger.error("Standard output: %s. Nothing more is sent.", error)  # noqa: TRY400 - the text is for users
             sys.exit(1)
         except _Stopped as stopped:
-            self.logger.warning("Stopped by %s.", stopped.name)
             self._sum_up()
+            self.logger.warning("Stopped by %s.", stopped.name)
             raise
 
     def sync(self) -> None:
@@ -431,37 +433,3 @@ def _progress_shown(all_stats: Sequence[StreamStats], logger: logging.Logger, *,
     else:
         with progress.lines(all_stats, logger):
             yield
-
-
-def _read_catalog(file: IO[str] | None) -> dict[str, Any] | None:
-    """Return the catalog that a file holds; raise ClickException where it is not one."""
-    catalog = _read(file, "--catalog")
-    if catalog is None:
-        return None
-    entries = catalog.get("streams")
-    if not isinstance(entries, list) or not entries:
-        msg = "--catalog: the file is not a catalog; it must have a list of streams, as --discover prints it."
-        raise click.ClickException(msg)
-    for index, entry in enumerate(entries):
-        for name, kind in (("tap_stream_id", str), ("schema", dict)):
-            if not isinstance(entry, dict) or not isinstance(entry.get(name), kind):
-                msg = f"--catalog: streams[{index}].{name}: is missing; write the entry as --discover prints it."
-                raise click.ClickException(msg)
-        entry.setdefault("key_properties", [])
-        entry.setdefault("metadata", [])
-    return catalog
-
-
-def _read(file: IO[str] | None, option: str) -> dict[str, Any] | None:
-    """Return what a JSON file holds; raise ClickException where it holds none."""
-    if file is None:
-        return None
-    try:
-        content = json.load(file)
-    except ValueError as error:
-        msg = f"{option}: {file.name} is not JSON: {error}"
-        raise click.ClickException(msg) from None
-    if not isinstance(content, dict):
-        msg = f"{option}: {file.name} does not contain a JSON object."
-        raise click.ClickException(msg)
-    return content

@@ -130,6 +130,7 @@ class SdkTap(Tap):
     """A tap that refuses wrong settings in lines of its own, and reads any state."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
+        self._reads_environment = bool(options.get("parse_env_config"))
         with warnings.catch_warnings():
             # That a Python comes to its end of life is news for who runs the tap's tests, not for its users.
             warnings.simplefilter("ignore", SingerSDKPythonEOLWarning)
@@ -173,6 +174,20 @@ class SdkTap(Tap):
             except ValueError:
                 config[name] = environ[f"{cls._env_var_prefix}{name.upper()}"]
         return config
+
+    @property
+    def unknown_variables(self) -> list[str]:
+        """The environment variables that are named like settings which do not exist, where the environment is read."""
+        prefix, known = self._env_var_prefix, {*self.config_jsonschema["properties"], "loglevel"}
+        names = sorted(name.removeprefix(prefix) for name in environ if name.startswith(prefix))
+        unknown = [name for name in names if name.lower() not in known and name[:1] != "_"]  # Meltano's have two
+        return [f"{prefix}{name}" for name in unknown] if self._reads_environment else []
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables, or lines of .env, that hold settings and are not read; by the settings' names."""
+        unread = {} if self._reads_environment else self._env_var_config
+        return {name: f"{self._env_var_prefix}{name.upper()}" for name, value in unread.items() if value}
 
     # The SDK takes any state for its own, and fails at the first stream where it is not.
     def load_state(self, state: dict[str, Any]) -> None:

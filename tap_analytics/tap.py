@@ -203,10 +203,13 @@ class TapAnalytics(RestTap):
         self.secrets = Secrets()
         redact_logs(self.secrets)
         self.secrets.add(*settings.secrets(config))
-        for note in [*settings.prepare(config), *settings.unknown(config, self.config_jsonschema)]:
+        shipped, described = shipped_resources(), self.config_jsonschema
+        for note in [*settings.prepare(config), *settings.unknown(config, described)]:
             self.logger.warning(note)
-        shipped = shipped_resources()
-        mistakes = list(settings.check(config, self.config_jsonschema, shipped, complete=complete))
+        for variable in self.unknown_variables:
+            setting = variable.removeprefix("TAP_ANALYTICS_").lower()
+            self.logger.warning(settings.without_effect(variable, setting, described))
+        mistakes = list(settings.check(config, described, shipped, complete=complete, variables=lambda: self.variables))
         yield from mistakes
         for note in resources.notes(config):
             self.logger.info(note)

@@ -66,7 +66,7 @@ def test_a_catalog_of_another_tap_selects_nothing(sandbox: Sandbox, config: Word
     [
         ({}, "is not a catalog"),
         ({"streams": {}}, "is not a catalog"),
-        ({"bookmarks": {}}, "is not a catalog"),
+        ({"bookmarks": {}}, "holds a state, so give it to --state"),
         ({"streams": [{"tap_stream_id": "workers", "metadata": []}]}, "streams[0].schema: is missing"),
         ({"streams": [{"schema": {"properties": {}}}]}, "streams[0].tap_stream_id: is missing"),
         ({"streams": [5]}, "streams[0].tap_stream_id: is missing"),

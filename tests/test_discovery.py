@@ -185,6 +185,20 @@ def test_about_names_every_setting(form: list[str]) -> None:
     assert [name for name in SETTINGS if name not in run.stdout] == []
 
 
+def test_about_in_text_tells_meaning_default_and_choices() -> None:
+    facts = json.loads(run_tap(None, args=["--about", "--format=json"]).stdout)["settings"]["properties"]
+    text = run_tap(None, args=["--about"]).stdout
+    assert max(map(len, text.splitlines())) < 80
+    blocks = {block.split()[0]: " ".join(block.split()) for block in text.split("\n\n")}
+    for name, schema in facts.items():
+        assert f"(TAP_ANALYTICS_{name.upper()})" in blocks[name]
+        assert " ".join(schema["description"].split()) in blocks[name]
+    assert blocks["auth_location"].endswith("Valid: header or query; default: header")
+    assert blocks["window_days"].endswith("Valid: a whole number, at least 1, at most 366; default: 30")
+    assert blocks["progress"].endswith("Valid: true or false; default: true")
+    assert blocks["api_key"].endswith("Valid: text, a secret")
+
+
 def test_version_is_the_installed_one() -> None:
     run = run_tap(None, args=["--version"])
     assert run.returncode == 0

@@ -369,6 +369,8 @@ def test_completion_is_printed_for_each_shell(shell: str) -> None:
 def test_completion_completes() -> None:
     result = tap(_TAP_ANALYTICS_COMPLETE="bash_complete", COMP_WORDS="tap-analytics --", COMP_CWORD="1")
     assert {f"plain,{name}" for name in ("--discover", "--plan", "--preview", "--test")} <= {*result.stdout.split()}
+    result = tap(_TAP_ANALYTICS_COMPLETE="bash_complete", COMP_WORDS="tap-analytics --config c", COMP_CWORD="2")
+    assert result.stdout == "file,c\n", "the shell completes files"
 
 
 # Habits of the ecosystem

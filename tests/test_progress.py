@@ -394,6 +394,21 @@ def test_a_stopped_run_is_summed_up(sandbox: Sandbox, config: dict[str, Any]) ->
     run = started.finish()
     assert run.returncode == 143
     assert summary(run)["users"] == "stopped, 0 records in 0 pages"
+    assert run.stderr.splitlines()[-1].endswith("Stopped by SIGTERM.")
+
+
+@pytest.mark.parametrize("road", ["as they came", "through the SDK", "in batches"])
+def test_the_metric_of_a_stream_says_whether_it_failed(
+    sandbox: Sandbox, config: dict[str, Any], tmp_path: Path, road: str
+) -> None:
+    batches = {"encoding": {"format": "jsonl"}, "storage": {"root": tmp_path.as_uri()}}
+    maps = {"users": {"__filter__": "True"}}
+    changes = {"through the SDK": {"stream_maps": maps}, "in batches": {"batch_config": batches}}.get(road, {})
+    sandbox.misbehave(Fault("status", status=403, path="/v1/master/users", times=None))
+    run = run_tap(config | changes, catalog=catalog_of("users", "labels"))
+    points = [json.loads(line.partition("METRIC: ")[2]) for line in run.stderr.splitlines() if "METRIC" in line]
+    states = {one["tags"]["stream"]: one["tags"]["status"] for one in points if one["metric"] == "sync_duration"}
+    assert states == {"users": "failed", "labels": "succeeded"}
 
 
 def test_a_log_for_programs_holds_the_same_facts(sandbox: Sandbox, config: dict[str, Any], tmp_path: Path) -> None:

@@ -150,6 +150,8 @@ def test_a_backfill_that_never_began_is_not_said_to_be_complete(history: Sandbox
     assert history.requests == []
     assert not run.said("is complete")
     assert run.said("WARNING", "start_date", "in the future")
+    tail = run_tap(config | {"start_date": text(TODAY + 400 * DAY)}, catalog=catalog_of(TAIL))
+    assert tail.said("WARNING", TAIL, "start_date", "is in the future: nothing is read.")
 
 
 # The tail

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LAYERS = (
     {"tap"},
     {"streams", "cli", "from_dlt"},
-    {"tables", "plan"},
+    {"tables", "plan", "about"},
     {"stream"},
     {"writing"},
     {"encoding"},
@@ -25,7 +25,7 @@ LAYERS = (
     {"family", "reader", "terminal"},
     {"sdk", "config"},
     {"sync", "rest", "singer"},
-    {"declare", "exact", "jsonpath", "progress", "structs", "timestamps"},
+    {"declare", "exact", "files", "jsonpath", "progress", "structs", "timestamps"},
 )
 """Modules and packages of the top level, each above all that it may import."""
 

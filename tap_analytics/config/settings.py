@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
@@ -110,7 +111,12 @@ def prepare(config: dict[str, Any]) -> list[str]:
 
 
 def check(
-    config: dict[str, Any], schema: Mapping[str, Any], shipped: Mapping[str, Resource], *, complete: bool
+    config: dict[str, Any],
+    schema: Mapping[str, Any],
+    shipped: Mapping[str, Resource],
+    *,
+    complete: bool,
+    variables: Callable[[], Mapping[str, str]],
 ) -> Iterator[str]:
     """Yield a line for each mistake in the settings; fill in the defaults.
 
@@ -119,6 +125,7 @@ def check(
         schema: Their JSON Schema.
         shipped: The shipped resources, by name.
         complete: Whether what requests need may not be missing.
+        variables: Returns the environment variables that hold settings and are not read, by the names of those.
     """
     stated = dict(config)
     try:
@@ -137,10 +144,11 @@ def check(
         value = config.get(name)
         if isinstance(value, str) and value and (problem := check_value(value, config)):
             yield f"{name}: {problem}"
+    wrong = {error.absolute_path[0] for error in errors if error.absolute_path}
     lines = [*_client_problems(stated), *resources.check(config, shipped)]
-    yield from lines
+    yield from (line for line in lines if line.partition(":")[0] not in wrong)
     if complete and not errors and not lines:
-        yield from _missing(config, schema)
+        yield from _with_variables(_missing(config, schema), variables)
 
 
 def _client_problems(stated: Mapping[str, Any]) -> Iterator[str]:
@@ -167,12 +175,41 @@ def _missing(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[s
     yield from resources.client_auth_problems(config)
 
 
+def _with_variables(lines: Iterable[str], variables: Callable[[], Mapping[str, str]]) -> Iterator[str]:
+    """Yield lines about missing settings; one that is in the environment, which was not read, with its variable."""
+    for line in lines:
+        variable = variables().get(line.partition(":")[0].rpartition(".")[2])
+        yield f"{line} {variable} is set; --config ENV reads it." if variable else line
+
+
 def unknown(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each setting that the tap does not know and that is not spelled like one that it does."""
     for name in sorted(config.keys() - schema["properties"].keys()):
         if not get_close_matches(name, schema["properties"], 1):
-            nearest = get_close_matches(name, schema["properties"], 1, cutoff=0)
-            yield f"{name}: is unknown and has no effect; the nearest setting is {nearest[0]}."
+            yield without_effect(name, name, schema)
+
+
+def without_effect(name: str, setting: str, schema: Mapping[str, Any]) -> str:
+    """Return a line that says of a name, which would be that of a setting, that there is no such setting."""
+    nearest = get_close_matches(setting, schema["properties"], 1, cutoff=0)
+    return f"{name}: is unknown and has no effect; the nearest setting is {nearest[0]}."
+
+
+_TYPES: Mapping[str, str] = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+"""What messages call the types of JSON."""
+
+
+def type_name(schema: Mapping[str, Any]) -> str:
+    """Return in words of which type a value is by its schema."""
+    kinds = schema.get("type", ())
+    return " or ".join(_TYPES[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind in _TYPES)
 
 
 def _line(error: ValidationError) -> str:
@@ -182,13 +219,29 @@ def _line(error: ValidationError) -> str:
     message = error.message
     if name in resources.SECRET_SETTINGS:
         message = "must be text that is not empty"
-    elif error.validator == "type":
-        message = f"{error.instance!r} is not of type {error.validator_value!r}"
-    elif error.validator == "enum":
-        message = f"{error.instance!r} is not one of {error.validator_value}"
-    if isinstance(error.instance, Decimal):
+    elif error.validator in {"type", "enum"}:
+        schema: Any = error.schema
+        expected = type_name(schema) if error.validator == "type" else " or ".join(schema["enum"])
+        example = _EXAMPLES.get(name, schema.get("default"))
+        message = f"must be {expected}"
+        if error.validator == "type" and example is not None:
+            message += f", like {json.dumps(example)}"
+        if not isinstance(error.instance, dict | list):
+            message += f", not {quoted(error.instance)}"
+    elif isinstance(error.instance, Decimal):
         message = message.replace(repr(error.instance), str(error.instance))
     return f"{name}: {message}"
+
+
+_EXAMPLES: Mapping[str, Any] = {
+    "base_url": "https://api.example.com",
+    "start_date": "2026-01-31",
+    "end_date": "2026-01-31",
+    "client": {"base_url": "https://api.example.com"},
+    "resource_defaults": {"write_disposition": "merge"},
+    "resources": ["workers"],
+}
+"""Values of settings that have no default to show."""
 
 
 @dataclass(frozen=True)
@@ -225,6 +278,8 @@ def _base_url(value: str, config: Mapping[str, Any]) -> str | None:
         _ = parts.port
     except ValueError as error:
         return f"is not a valid URL ({error})"
+    if "://" not in value and re.fullmatch(r"[\w.-]+(:\d+)?(/[\w./-]*)?", value):
+        return f"has no scheme; did you mean https://{value}?"
     if parts.scheme not in {"http", "https"} or not parts.hostname or value != value.strip():
         return "must be a URL like https://api.example.com"
     if parts.username is not None or parts.query or parts.fragment:

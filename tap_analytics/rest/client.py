@@ -20,7 +20,6 @@ import msgspec
 from tap_analytics.rest.auth import UNSIGNED, Auth, Signer
 from tap_analytics.rest.deadline import Deadline, TransportError
 from tap_analytics.rest.errors import (
-    ADVICE,
     AnswerError,
     CancelledRequestError,
     PagingError,
@@ -29,6 +28,7 @@ from tap_analytics.rest.errors import (
     StatusError,
     TransientError,
     UnreadableBodyError,
+    advice,
 )
 from tap_analytics.rest.pages import Content, Page, PageReader
 from tap_analytics.rest.pool import Pending, RequestPool, Slot
@@ -148,7 +148,7 @@ class Sender:
                 deadline.cut()
             try:
                 response = self._signed(request, deadline)
-                body = self._read(response, deadline)
+                body = self._read(request, response, deadline)
             except TransportError as error:
                 raise TransientError(secrets.redact(f"{label} failed: {error}")) from None
             except TransientError as error:
@@ -182,7 +182,7 @@ class Sender:
         """Return the JSON that a request is answered with, for tokens; raises what `_judge` raises."""
         try:
             response = self.client.transport.send(request, deadline, lambda unsigned: unsigned)
-            self._judge(response, deadline, label=f"{request.label} ")
+            self._judge(request, response, deadline, label=f"{request.label} ")
             body = read_body(response, self.client.transport.buffers, deadline)
         except TransportError as error:
             msg = f"{request.label}: {error}"
@@ -193,7 +193,7 @@ class Sender:
             msg = f"{request.label} was answered with something else than JSON ({error})"
             raise AnswerError(msg) from None
 
-    def _read(self, response: requests.Response, deadline: Deadline) -> Body | None:
+    def _read(self, request: Request, response: requests.Response, deadline: Deadline) -> Body | None:
         """Return the body of an answer, or None where it counts as a page without records.
 
         Raises what `_judge` raises.
@@ -205,11 +205,17 @@ class Sender:
             self.ignored += 1
             response.close()
             return None
-        self._judge(response, deadline, start=text)
+        self._judge(request, response, deadline, start=text)
         return read_body(response, buffers, deadline) if body is None else body
 
     def _judge(
-        self, response: requests.Response, deadline: Deadline, *, label: str = "", start: bytes | None = None
+        self,
+        request: Request,
+        response: requests.Response,
+        deadline: Deadline,
+        *,
+        label: str = "",
+        start: bytes | None = None,
     ) -> None:
         """Raise TransientError where an answer is none and another try may help, StatusError where it can not."""
         status = response.status_code
@@ -223,7 +229,8 @@ class Sender:
         msg = f"{label}was answered with {status} {reason}" + (f": {quoted}" if quoted else "")
         if outcome == "retry":
             raise TransientError(msg, status=status, headers=response.headers)
-        raise StatusError(f"{msg}. {ADVICE[status]}" if status in ADVICE else msg, status)
+        what_to_do = advice(status, request.url, request.path)
+        raise StatusError(f"{msg}. {what_to_do}" if what_to_do else msg, status)
 
     def _judge_error(self, label: str, content: Content, body: Body) -> None:
         """Raise AnswerError where an answer says that the request failed; warn where it holds records all the same."""

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from tap_analytics.declare import Words, at_least, word
 
@@ -22,8 +23,33 @@ ADVICE: Mapping[int, str] = {
 }
 """What to do about a status that is not retried."""
 
-_REMEDY = re.compile(r"[.;] ((?:Check|Ask|Declare|If|Lower|Raise|Set|Try|Use)\b.*)", re.DOTALL | re.IGNORECASE)
+_REMEDY = re.compile(
+    r"[.;] ((?:Check|Ask|Declare|If|Lower|Raise|Remove|Set|Try|Use|Did you mean)\b.*)", re.DOTALL | re.IGNORECASE
+)
 """What to do, at the end of a message: an imperative or a condition after what happened."""
+
+
+def advice(status: int, url: str, path: str) -> str:
+    """Return what to do about a status that is not retried; nothing where that is not known.
+
+    Args:
+        status: The status.
+        url: The address that was requested.
+        path: The path that the resource has below the base URL.
+    """
+    if status == HTTPStatus.NOT_FOUND and (twice := _doubled(urlsplit(url).path, path)):
+        return f"{twice} is twice in the address: base_url ends and the resource's path begins with it. Remove one."
+    return ADVICE.get(status, "")
+
+
+def _doubled(whole: str, path: str) -> str:
+    """Return what a base URL ends with and a path begins with, given both joined and the path."""
+    base = whole.rstrip("/").removesuffix(path.strip("/")).strip("/").split("/")
+    below = path.strip("/").split("/")
+    common = (below[:count] for count in range(min(len(base), len(below)), 0, -1) if base[-count:] == below[:count])
+    names = next(common, [])
+    return f"/{'/'.join(names)}" if any(names) else ""
+
 
 Outcome = Literal["ok", "retry", "fail"]
 

@@ -165,7 +165,9 @@ class PageReader:
         error = evidence_of(root, headers).error
         quoted = msgspec.json.encode(root.get(error)).decode()[:QUOTED_ERROR] if error else ""
         failed = f"; its {error} is {quoted}" if error else ""
-        return f"there are no records at the data selector {path!r}; the answer {describe(text)}{failed}"
+        other, holds_records = find_selector(root)
+        meant = f"; did you mean {other}?" if holds_records and not error else ""
+        return f"there are no records at the data selector {path!r}; the answer {describe(root)}{failed}{meant}"
 
     def _warn_of_halves(self) -> None:
         if not self._has_warned:
@@ -194,12 +196,11 @@ class PageReader:
             return path
 
 
-def describe(text: memoryview | bytes) -> str:
-    """Return which nodes a body holds, without any of their values."""
-    root = _decoded(text)
+def describe(root: object) -> str:
+    """Return which nodes an answer holds, without any of their values."""
     if isinstance(root, dict):
         nodes = ", ".join(f"{name} ({_kind(value)})" for name, value in list(root.items())[:20])
-        return f"is an object with {nodes}" if nodes else "is an empty object"
+        return f"holds {nodes}" if nodes else "is an empty object"
     return f"is {_kind(root)}"
 
 
@@ -212,7 +213,8 @@ def _decoded(text: memoryview | bytes) -> Any:  # noqa: ANN401 - any JSON
 
 def _kind(value: object) -> str:
     if isinstance(value, list):
-        return f"a list of {len(value)}"
+        noun = "object" if value and isinstance(value[0], dict) else "value"
+        return f"a list of {len(value)} {noun}{'' if len(value) == 1 else 's'}"
     if isinstance(value, dict):
         return "an object"
     names = {str: "text", bool: "true or false", type(None): "null"}

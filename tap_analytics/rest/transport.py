@@ -230,6 +230,7 @@ _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
     (InvalidSchema, "SOCKS", "the proxy of the environment is a SOCKS proxy; install PySocks to use it"),
     (DecodeError, "", "the body is not gzip, as its header says"),
     (OSError, "invalid path", "the CA bundle does not exist; check REQUESTS_CA_BUNDLE"),
+    (OSError, r"BadStatusLine('\x15\x03", "the server speaks TLS at this address; try https://"),  # an alert of TLS
     (OSError, "WRONG_VERSION_NUMBER", "the server does not speak TLS at this address; try http://"),
 )
 """What errors mean, by their class and words in their text."""

@@ -231,8 +231,7 @@ class BackfillPlan(SyncPlan):
         if not self.slices:
             when = format_instant(self._began)
             note = f"The backfill that began {when} is complete; to read everything again, run with --full-refresh."
-            nothing = f"start_date {_date_or_not_set(self._start)} is in the future: nothing is read."
-            self.notes = (*self.notes, note if is_known else nothing)
+            self.notes = (*self.notes, note if is_known else _in_future(self._start))
 
     @classmethod
     def began(cls, state: State) -> datetime | None:
@@ -354,6 +353,8 @@ class IncrementalByDayPlan(SyncPlan):
             self._since = earlier(began, max(context.lookback, CLOCK_TOLERANCE))
         else:
             self._since = context.start_date
+            if self._since is not None and self._since > context.began:
+                self.notes = (_in_future(day(self._since)),)
         if self._since is not None:
             start = earlier(self._since, CLOCK_TOLERANCE).date()
             end = max(context.began.date() + timedelta(days=2), start + timedelta(days=1))
@@ -395,6 +396,10 @@ def _date(state: State, key: str) -> date | None:
         return date.fromisoformat(state[key])
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _in_future(start: date | None) -> str:
+    return f"start_date {_date_or_not_set(start)} is in the future: nothing is read."
 
 
 def _date_or_not_set(start: date | None) -> str:

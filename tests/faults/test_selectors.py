@@ -39,6 +39,13 @@ def test_a_node_that_is_not_there_is_an_error(selector: str, body: object) -> No
         assert run.said("Failed: things:", f"there are no records at the data selector {selector!r}")
 
 
+def test_the_selector_that_was_meant_is_named_without_a_value() -> None:
+    with Api(lambda _asked: {"data": [{"id": "very-private"}] * 100, "page": 1}) as api:
+        last = run_tap(config(api, things("items"))).stderr.splitlines()[-1]
+    assert "the answer holds data (a list of 100 objects), page (a number); did you mean data?" in last
+    assert "very-private" not in last
+
+
 @pytest.mark.parametrize(
     ("selector", "body"),
     [

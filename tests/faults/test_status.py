@@ -12,6 +12,7 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from tests.conftest import settings, shipped
+from tests.faults.api import Api, Reply
 from tests.faults.matrix import PATH, SMALL, Row, both, params
 from tests.faults.raw import Raw, answer, head
 from tests.singer import Started, run_tap
@@ -33,6 +34,42 @@ AT_ONCE = {
     501: "501 Not Implemented",
 }
 RETRIED = (429, 500, 502, 503, 504)
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "twice"),
+    [
+        ("/v1", "/v1/things", "/v1"),
+        ("/v1/", "v1/things", "/v1"),
+        ("/api/v1", "api/v1/things", "/api/v1"),
+        ("/api", "api", "/api"),
+        ("/v1", "/v2/things", None),
+        ("", "/v1/v1/things", None),
+        ("/v1", "things/v1", None),
+    ],
+)
+def test_a_path_that_repeats_the_end_of_the_base_url_is_said(base: str, path: str, twice: str | None) -> None:
+    with Api(lambda _asked: Reply({"error": "no such page"}, status=404)) as api:
+        things = {"name": "things", "endpoint": path}
+        last = run_tap({"base_url": f"{api.url}{base}", "resources": [things]}).stderr.splitlines()[-1]
+    if twice is None:
+        assert last.endswith("Check base_url and the resource's path.")
+    else:
+        assert last.endswith(
+            f". {twice} is twice in the address: base_url ends and the resource's path begins with it. Remove one."
+        )
+
+
+def test_a_server_that_speaks_tls_is_said_to_do_so(config: dict[str, Any]) -> None:
+    with Raw(answer(b"\x15\x03\x03\x00\x02\x02\x46")) as raw:
+        run = run_tap(config | {"base_url": raw.url, "max_retries": 0, "resources": [shipped("users")]})
+    assert run.stderr.splitlines()[-1].endswith("failed: the server speaks TLS at this address; try https://")
+
+
+def test_a_server_that_speaks_no_tls_is_said_to_do_so(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    address = sandbox.url.replace("http://", "https://")
+    run = run_tap(config | {"base_url": address, "max_retries": 0, "resources": [shipped("users")]})
+    assert run.stderr.splitlines()[-1].endswith("the server does not speak TLS at this address; try http://")
 
 
 def _rows() -> list[Row]:
