@@ -185,7 +185,7 @@ class SdkTap(Tap):
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables, or lines of .env, that hold settings and are not read; by the settings' names."""
+        """The environment variables that hold settings and are not read, by the names of the settings."""
         unread = {} if self._reads_environment else self._env_var_config
         return {name: f"{self._env_var_prefix}{name.upper()}" for name, value in unread.items() if value}
 

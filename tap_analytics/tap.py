@@ -207,7 +207,7 @@ class TapAnalytics(RestTap):
         for note in [*settings.prepare(config), *settings.unknown(config, described)]:
             self.logger.warning(note)
         for variable in self.unknown_variables:
-            setting = variable.removeprefix("TAP_ANALYTICS_").lower()
+            setting = variable.removeprefix("TAP_ANALYTICS_")
             self.logger.warning(settings.without_effect(variable, setting, described))
         mistakes = list(settings.check(config, described, shipped, complete=complete, variables=lambda: self.variables))
         yield from mistakes

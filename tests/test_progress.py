@@ -28,7 +28,7 @@ from tests.conftest import settings, shipped
 from tests.singer import COLD, Run, Started, assert_secret, catalog_of, check_messages, run_tap, stream_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 BACKFILL = {"start_date": "2026-05-10", "end_date": "2026-06-05", "window_days": 5}
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no
 class Terminal:
     """A run of the tap whose standard error is a terminal."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing that differs between terminals
         self,
         config: dict[str, Any],
         directory: Path,
@@ -52,6 +52,7 @@ class Terminal:
         output: bool = True,
         kind: str = "xterm-256color",
         size: tuple[int, int] = (40, 120),
+        command: Sequence[str] = COLD,
     ) -> None:
         self._key: str = config["api_key"]
         self._output = directory / "stdout"
@@ -66,7 +67,7 @@ class Terminal:
         """The terminal, for another process."""
         with self._output.open("wb") as file:
             self.process = subprocess.Popen(
-                [*COLD, "--config", str(settings_file)],
+                [*command, "--config", str(settings_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=file if output else end,
                 stderr=end,
@@ -195,6 +196,24 @@ def test_a_signal_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     assert "Stopped by SIGINT." in text
     assert ": stopped, " in text
     assert_taken_away(terminal)
+
+
+DEAF = (
+    "from tap_analytics import cli; cli.GRACE = 0.1; cli.RestTap.terminate = lambda *_: None; "
+    "from tap_analytics.tap import TapAnalytics; TapAnalytics.cli()"
+)
+"""A tap that does not leave by itself."""
+
+
+def test_a_process_that_has_to_be_ended_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+    with slow_sandbox(page_cap=10) as sandbox:
+        terminal = Terminal(settings(sandbox, **BACKFILL), tmp_path, command=(sys.executable, "-c", DEAF))
+        terminal.wait_for("pages +records")
+        terminal.process.send_signal(signal.SIGINT)
+        returncode, _text = terminal.finish()
+    assert returncode == 130
+    assert terminal.screen.margins is None
+    assert not any("pages  " in row for row in terminal.rows)
 
 
 def test_another_process_writes_to_the_same_terminal(tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ WRONG: dict[str, list[tuple[object, str]]] = {
     "request_timeout": [(0, "minimum"), ("nan", "number"), ("-inf", "number"), (1e10, "maximum")],
     "max_in_flight": [(0, "minimum"), (2.5, "whole number")],
     "start_dat": [("2026-01-01", "start_date")],
+    "BASE_URL": [("http://127.0.0.1", "did you mean base_url?")],
+    "progress": [("yes", "progress: must be true or false, not 'yes'")],
 }
 ROUNDS = [
     {name: values[number] for name, values in WRONG.items() if number < len(values)}

@@ -136,7 +136,7 @@ def check(
         return
     yield from map(_line, errors)
     for name in config.keys() - schema["properties"].keys():
-        if close := get_close_matches(name, schema["properties"], 1):
+        if close := get_close_matches(name.lower(), schema["properties"], 1):
             yield f"{name}: is unknown; did you mean {close[0]}?"
     if config.get("batch_config"):
         yield from problems(BatchWords, config["batch_config"], "batch_config")
@@ -185,13 +185,13 @@ def _with_variables(lines: Iterable[str], variables: Callable[[], Mapping[str, s
 def unknown(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each setting that the tap does not know and that is not spelled like one that it does."""
     for name in sorted(config.keys() - schema["properties"].keys()):
-        if not get_close_matches(name, schema["properties"], 1):
+        if not get_close_matches(name.lower(), schema["properties"], 1):
             yield without_effect(name, name, schema)
 
 
 def without_effect(name: str, setting: str, schema: Mapping[str, Any]) -> str:
     """Return a line that says of a name, which would be that of a setting, that there is no such setting."""
-    nearest = get_close_matches(setting, schema["properties"], 1, cutoff=0)
+    nearest = get_close_matches(setting.lower(), schema["properties"], 1, cutoff=0)
     return f"{name}: is unknown and has no effect; the nearest setting is {nearest[0]}."
 
 
@@ -224,7 +224,7 @@ def _line(error: ValidationError) -> str:
         expected = type_name(schema) if error.validator == "type" else " or ".join(schema["enum"])
         example = _EXAMPLES.get(name, schema.get("default"))
         message = f"must be {expected}"
-        if error.validator == "type" and example is not None:
+        if error.validator == "type" and example is not None and not isinstance(example, bool):
             message += f", like {json.dumps(example)}"
         if not isinstance(error.instance, dict | list):
             message += f", not {quoted(error.instance)}"
