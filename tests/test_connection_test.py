@@ -99,6 +99,8 @@ def test_a_narrow_table_cuts_names_and_nothing_else(encoding: str) -> None:
         ("GET /a was answered with 404 Not Found.", " ", "Check base_url."),
         ("GET /a was answered with 403.", " ", ADVICE[403]),
         ("GET /a failed: refused", "; ", "check base_url and the network"),
+        ("GET /a: the answer holds data (a list of 5 objects)", "; ", "did you mean data?"),
+        ("GET /a was answered with 404. /v1 is twice in the address.", " ", "Remove one."),
         ("GET /a: checked. Checksum is wrong", "", ""),
     ],
 )
