@@ -165,11 +165,11 @@ def lines(
 
 def sum_up(all_stats: Sequence[StreamStats], logger: logging.Logger) -> None:
     """Log what each stream has done, and the total; a stream that is being read is stopped."""
-    for stats in all_stats:
-        if stats.began is not None:
-            stats.end("stopped")
-            logger.info("%s", stats, extra=stats.facts)
-    if all_stats:
+    begun = [stats for stats in all_stats if stats.began is not None]
+    for stats in begun:
+        stats.end("stopped")
+        logger.info("%s", stats, extra=stats.facts)
+    if begun:
         summed = total(all_stats)
         facts = {name: summed.facts[name] for name in ("records", "pages", "seconds", "retries")}
         logger.info("%s done: %s", summed.stream, summed.figures, extra={"streams": len(all_stats), **facts})
