@@ -61,6 +61,7 @@ def pages() -> dict[Path, str]:
         DOCS / "settings.md": settings(about),
         DOCS / "streams.md": streams(ask("--discover")),
         DOCS / "resources.md": resources(),
+        DOCS / "examples.md": examples(),
         DOCS / "meltano-hub.yml": hub_definition(about),
         architecture: between_marks(architecture, module_table()),
         command_line: between_marks(command_line, f"```text\n$ tap-analytics --help\n{usage()}```"),
@@ -345,6 +346,72 @@ def word_default(item: Any) -> str:  # noqa: ANN401 - a field of whatever type
     if item.default is MISSING:
         return "required"
     return "" if item.default in (None, "") else f"`{json.dumps(item.default)}`"
+
+
+# The examples
+
+EXAMPLES = """\
+# Examples
+
+{note}
+
+Every file of the examples, as it is in the project. Each is run by a test.
+
+## Configurations
+
+Each is a whole `config.json`, in `docs/examples/`. [Other APIs](other-apis.md) explains them; secrets come from
+[the environment](from-dlt.md#paste-set-secrets-run).
+
+{configurations}
+
+## For production
+
+What [Operations](operations.md) uses, in `examples/production/`.
+
+{production}
+
+## With Dagster
+
+A [backfill in shards](operations.md#backfill-in-shards), in `examples/dagster/`; its README says how to start it.
+
+{dagster}
+"""
+
+CONFIGURATIONS = {
+    "opuswatch": "OPUSWatch: the shipped streams at another address.",
+    "issues": "Links in a header, and a child resource.",
+    "crm": "A cursor in the body, of GET and of POST.",
+    "shop": "Page numbers and basic authentication.",
+    "jsonapi": "JSON:API: links in the body.",
+    "odata": "OData: a filter with a placeholder.",
+    "generic": "One resource, and the statuses after which its requests are sent again.",
+    "analytics": "The fourteen shipped streams, declared in full.",
+}
+
+LANGUAGES = {".json": "json", ".py": "python", ".yml": "yaml", ".yaml": "yaml"}
+
+
+def examples() -> str:
+    """Return the page that shows the examples."""
+    folder = ROOT / "examples"
+    configurations = {path.stem: path for path in (DOCS / "examples").glob("*.json")}
+    return EXAMPLES.format(
+        note=NOTE.format("the files themselves"),
+        configurations="\n\n".join(
+            example(configurations[name], f"{about} [The file](examples/{name}.json)\n\n")
+            for name, about in CONFIGURATIONS.items()
+        ),
+        production="\n\n".join(example(path) for path in sorted((folder / "production").iterdir())),
+        dagster="\n\n".join(
+            example(folder / "dagster" / name) for name in ("backfill.py", "definitions.py", "dagster.yaml")
+        ),
+    )
+
+
+def example(path: Path, about: str = "") -> str:
+    """Return a file of the examples under its name."""
+    text = path.read_text(encoding="utf-8").rstrip("\n")
+    return f"### {path.name}\n\n{about}```{LANGUAGES.get(path.suffix, 'text')}\n{text}\n```"
 
 
 # The definition for Meltano Hub
