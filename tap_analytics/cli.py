@@ -209,7 +209,7 @@ class RestTap(ResilientTap):
     def get_singer_command(cls) -> click.Command:
         """Return the command line interface of the SDK, with help, and with errors in one line each."""
         command = super().get_singer_command()
-        command.help, command.epilog = HELP, EPILOG
+        command.help, command.epilog = renamed(HELP, cls.name), renamed(EPILOG, cls.name)
         command.params += [click.Option(["--preview"], metavar="STREAM"), click.Option(["--plan"], is_flag=True)]
         for option in command.params:
             if isinstance(option, click.Option) and option.name in OPTIONS:
@@ -368,6 +368,12 @@ def _show_plan(tap: RestTap) -> None:
     tap.refuse_nothing()
     tap.connect_children()
     importlib.import_module("tap_analytics.plan").show(tap.streams.values(), tap.client.secrets)
+
+
+def renamed(text: str, name: str) -> str:
+    """Return a text with another name of the tap: as its command, and in its environment variables."""
+    variables = f"{name.replace('-', '_').upper()}_"
+    return text.replace("tap-analytics", name).replace("TAP_ANALYTICS_", variables)
 
 
 def parents_first(streams: dict[str, Stream]) -> dict[str, Stream]:

@@ -176,12 +176,12 @@ class SdkTap(Tap):
         return config
 
     @property
-    def unknown_variables(self) -> list[str]:
-        """The environment variables that are named like settings which do not exist, where the environment is read."""
+    def unknown_variables(self) -> dict[str, str]:
+        """The environment variables that are named like settings which do not exist, by the names of those."""
         prefix, known = self._env_var_prefix, {*self.config_jsonschema["properties"], "loglevel"}
         names = sorted(name.removeprefix(prefix) for name in environ if name.startswith(prefix))
         unknown = [name for name in names if name.lower() not in known and name[:1] != "_"]  # Meltano's have two
-        return [f"{prefix}{name}" for name in unknown] if self._reads_environment else []
+        return {name.lower(): f"{prefix}{name}" for name in unknown} if self._reads_environment else {}
 
     @property
     def variables(self) -> dict[str, str]:

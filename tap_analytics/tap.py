@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 
 from tap_analytics import streams
-from tap_analytics.cli import RestTap
+from tap_analytics.cli import RestTap, renamed
 from tap_analytics.config import resources, settings
+from tap_analytics.config.words import Resource
 from tap_analytics.rest.client import Client
 from tap_analytics.rest.secrets import Secrets, redact_logs
 from tap_analytics.stream import RestStream
 from tap_analytics.sync.replication import LONGEST_WINDOW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from tap_analytics.config.words import Resource
+    from collections.abc import Iterator, Mapping, Sequence
 
 STREAMS: tuple[type[RestStream], ...] = (
     streams.Clients,
@@ -39,15 +38,14 @@ STREAMS: tuple[type[RestStream], ...] = (
 SHIPPED: Mapping[str, type[RestStream]] = {stream.resource.name: stream for stream in STREAMS}
 
 
-def shipped_resources() -> dict[str, Resource]:
-    """Return what the shipped streams read, by their names."""
-    return {name: stream.resource for name, stream in SHIPPED.items()}
-
-
 class TapAnalytics(RestTap):
     """Singer tap for a REST analytics API, and for REST APIs that you declare."""
 
     name = "tap-analytics"
+    shipped: ClassVar[Sequence[type[RestStream] | Resource]] = STREAMS
+    """What is read where the settings list no resources."""
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Settings that stand where the user's leave them out."""
     config_jsonschema = th.PropertiesList(
         th.Property(
             "base_url",
@@ -198,19 +196,25 @@ class TapAnalytics(RestTap):
         ),
     ).to_dict()
 
+    @classmethod
+    def shipped_resources(cls) -> dict[str, Resource]:
+        """Return what is read where the settings list no resources, by name."""
+        found = (one if isinstance(one, Resource) else one.resource for one in cls.shipped)
+        return {resource.name: resource for resource in found}
+
     def settings(self, config: dict[str, Any], *, complete: bool) -> Iterator[str]:
         """Bring settings into their final form, and yield a line for each mistake."""
+        config |= {name: value for name, value in self.defaults.items() if config.get(name) is None}
         self.secrets = Secrets()
         redact_logs(self.secrets)
         self.secrets.add(*settings.secrets(config))
-        shipped, described = shipped_resources(), self.config_jsonschema
+        shipped, described = self.shipped_resources(), self.config_jsonschema
         for note in [*settings.prepare(config), *settings.unknown(config, described)]:
             self.logger.warning(note)
-        for variable in self.unknown_variables:
-            setting = variable.removeprefix("TAP_ANALYTICS_")
+        for setting, variable in self.unknown_variables.items():
             self.logger.warning(settings.without_effect(variable, setting, described))
         mistakes = list(settings.check(config, described, shipped, complete=complete, variables=lambda: self.variables))
-        yield from mistakes
+        yield from (renamed(line, self.name) for line in mistakes)
         for note in resources.notes(config):
             self.logger.info(note)
         if not mistakes:
@@ -228,9 +232,9 @@ class TapAnalytics(RestTap):
             secrets=self.secrets,
         )
         api = resources.api(config)
+        own = self.shipped if config.get("resources") is None else ()
+        kinds = {kind.resource.name: kind for kind in own if not isinstance(kind, Resource)}
         return self.discovered(
-            SHIPPED[resource.name](self, self.client, api, resource)
-            if config.get("resources") is None
-            else RestStream(self, self.client, api, resource)
-            for resource in resources.resources(config, shipped_resources())
+            kinds.get(resource.name, RestStream)(self, self.client, api, resource)
+            for resource in resources.resources(config, self.shipped_resources())
         )

@@ -11,7 +11,6 @@ import pytest
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers import _compat
 
-from tap_analytics import tap as tap_module
 from tap_analytics.stream import RestStream
 from tap_analytics.streams import Labels, Workers, transactional
 from tap_analytics.tap import TapAnalytics
@@ -66,15 +65,15 @@ def test_what_the_sdk_would_read_by_contexts_is_refused_at_the_start(  # noqa: P
     sandbox: Sandbox,
     config: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
-    kind: type,
+    kind: type[RestStream],
     attribute: str,
     *,
     validated: bool,
 ) -> None:
-    monkeypatch.setattr(tap_module, "SHIPPED", {"of_mine": kind})
+    monkeypatch.setattr(TapAnalytics, "shipped", [kind])
     with pytest.raises(ConfigValidationError) as refused:
         TapAnalytics(config=config, validate_config=validated).discover_streams()
     (message,) = refused.value.errors
-    assert message.startswith("stream of_mine: ")
+    assert message.startswith(f"stream {kind.resource.name}: ")
     assert attribute in message
     assert not sandbox.requests
