@@ -28,7 +28,7 @@ unexport VIRTUAL_ENV
 # order of their names, because the files with the fewest tests, which would come last, have the longest ones.
 SIDE_BY_SIDE = --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo psql test coverage calendar quick lint format docs constraints clean
+.PHONY: help setup demo psql test coverage calendar quick lint format docs dist constraints clean
 .DEFAULT_GOAL = help
 
 help: ## List these commands
@@ -79,6 +79,12 @@ docs: .venv/.installed ## Write the pages that tell facts of the code, and build
 	@$(BIN)/zensical build --clean --strict
 	@echo "==> open .cache/site/index.html"
 
+dist: .venv/.installed ## Build both packages into dist/, and check them as a package index does
+	@rm -f dist/*.whl dist/*.tar.gz
+	@$(BIN)/python -m hatchling build --directory dist
+	@cd loader && ../$(BIN)/python -m hatchling build --directory ../dist
+	@$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+
 constraints: $(UV) ## Resolve the exact versions in constraints.txt anew
 	@echo "==> constraints.txt: resolving the newest versions that pyproject.toml allows"
 	@$(UV) pip compile --quiet --universal --upgrade --python-version 3.11 --python $(PYTHON) \
@@ -87,7 +93,7 @@ constraints: $(UV) ## Resolve the exact versions in constraints.txt anew
 		cat .tools/constraints.txt; } > constraints.txt
 
 clean: ## Remove everything that these commands made
-	rm -rf .venv .tools .cache .meltano .coverage .mypy_cache .pytest_cache .ruff_cache output
+	rm -rf .venv .tools .cache .meltano dist .coverage .mypy_cache .pytest_cache .ruff_cache output
 
 # Naming the interpreter in a file, rewritten only when it differs, has another PYTHON make .venv anew.
 .tools/python: FORCE

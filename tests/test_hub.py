@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from demo.project import ROOT
-from docs.generate import ask
+from docs.generate import ask, hub_definition
 
 Facts = dict[str, Any]
 
@@ -49,6 +49,7 @@ DEFINITION = {
             ("name", "namespace", "variant", "label", "description", "executable", "pip_url", "repo"), TEXT
         ),
         **dict.fromkeys(("definition", "next_steps", "settings_preamble", "usage", "prereq", "log_parser"), TEXT),
+        **dict.fromkeys(("logo_url", "domain_url"), TEXT),
         "keywords": TEXTS,
         "select": TEXTS,
         "settings": {"type": "array", "items": SETTING},
@@ -92,8 +93,22 @@ def test_the_definition_is_what_the_hub_asks_for(definition: Facts) -> None:
     jsonschema.validate(definition, DEFINITION)
 
 
+def test_a_published_definition_has_what_all_of_the_hub_have(about: Facts) -> None:
+    text = hub_definition(about, repository="https://github.com/Acme/tap-analytics")
+    published = YAML(typ="safe").load(text)
+    jsonschema.validate(published, DEFINITION)
+    everywhere = "variant repo quality namespace name maintenance_status logo_url label capabilities settings pip_url"
+    assert published.keys() >= {*everywhere.split(), "keywords", "domain_url", "description"}
+    assert (published["variant"], published["repo"]) == ("acme", "https://github.com/Acme/tap-analytics")
+    lines = [line for line in text.splitlines() if re.match(r"\w+:", line)]
+    assert lines == sorted(lines), "the Hub's linter asks for an order"
+
+
 def test_meltano_takes_the_definition_for_a_plugin(definition: Facts) -> None:
-    of_hub = {"variant", "maintenance_status", "quality", "keywords", "supported_python_versions"}
+    of_hub = {
+        *("variant", "maintenance_status", "quality", "keywords", "supported_python_versions"),
+        *("logo_url", "log_parser", "settings_preamble", "usage"),
+    }
     extractor = {name: value for name, value in definition.items() if name not in of_hub}
     schema = json.loads((files("meltano") / "schemas" / "meltano.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate({"version": 1, "plugins": {"extractors": [extractor]}}, schema)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -16,6 +19,7 @@ import pytest
 from readme_renderer import markdown
 
 from demo.project import ROOT, TABLES
+from docs import release
 from tests.singer import stream_names
 
 if TYPE_CHECKING:
@@ -28,22 +32,27 @@ UNREACHABLE = ("failed to fetch", "error sending request", "dns error", "not fou
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build both distributions, as an installer does, but with the tools that are here."""
+    """Build the distributions of both packages, as `make dist` does."""
     directory = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(directory)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    for folder in (ROOT, ROOT / "loader"):
+        build(folder, directory)
     return directory
+
+
+def build(folder: Path, directory: Path, *options: str) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(directory), *options]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
 def wheel(built: Path) -> Path:
-    (wheel,) = built.glob("*.whl")
+    (wheel,) = built.glob("tap_analytics-*.whl")
     return wheel
 
 
 @pytest.fixture(scope="module")
 def sdist(built: Path) -> Path:
-    (sdist,) = built.glob("*.tar.gz")
+    (sdist,) = built.glob("tap_analytics-*.tar.gz")
     return sdist
 
 
@@ -91,9 +100,79 @@ def test_the_wheel_of_the_sdist_is_the_wheel(wheel: Path, sdist: Path, tmp_path:
         archive.extraction_filter = getattr(tarfile, "data_filter", None)
         archive.extractall(tmp_path)  # noqa: S202 - of our own making
     (source,) = tmp_path.iterdir()
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
-    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    build(source, tmp_path, "--target", "wheel")
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_an_index_takes_every_distribution(built: Path) -> None:
+    files = sorted(map(str, built.iterdir()))
+    assert len(files) == 4
+    command = [sys.executable, "-m", "twine", "check", "--strict", *files]
+    checked = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert checked.returncode == 0, checked.stdout
+    assert checked.stdout.count("PASSED") == 4
+
+
+def test_the_loader_is_a_package_of_its_own(built: Path) -> None:
+    (wheel,) = built.glob("target_postgres_fast-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name or "LICENSE" in name}
+    assert {name for name in names if "LICENSE" not in name} == {
+        path.relative_to(ROOT / "loader").as_posix()
+        for path in (ROOT / "loader" / "target_postgres_fast").iterdir()
+        if path.suffix in {".py", ".typed"}
+    }
+    assert (ROOT / "loader" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    assert any("LICENSE" in name for name in names)
+
+
+REPOSITORY = "https://github.com/acme/tap-analytics"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a copy of what is published, released today."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("tap_analytics", "loader"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*_cache", "__pycache__"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.sub(r"(?m)^## .*$", f"## {version} - 2026-01-31", changelog, count=1)
+    (tmp_path / "CHANGELOG.md").write_text(released, encoding="utf-8")
+    release.prepare(tmp_path, REPOSITORY, f"v{version}")
+    return tmp_path
+
+
+def test_what_is_published_names_its_repository_and_links_from_anywhere(checkout: Path) -> None:
+    build(checkout, checkout / "dist", "--target", "wheel")
+    (wheel,) = (checkout / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = message_from_bytes(archive.read(name))
+    assert f"Repository, {REPOSITORY}" in metadata.get_all("Project-URL", [])
+    for page, shown in (("README.md", ROOT), ("loader/README.md", ROOT / "loader")):
+        text = (checkout / page).read_text(encoding="utf-8")
+        targets = re.findall(r"(!?)\[[^\]]*\]\(([^)]+)\)", text)
+        assert all(target.startswith(("https://", "#")) for _image, target in targets)
+        raw = "https://raw.githubusercontent.com/acme/tap-analytics/"
+        assert all(target.startswith(raw) for image, target in targets if image)
+        own = [target for _image, target in targets if target.startswith((f"{REPOSITORY}/blob/v", raw))]
+        for target in own:
+            path = re.sub(r".*?/v\d+\.\d+\.\d+/|#.*", "", target)
+            assert (ROOT / path).exists(), f"{shown}: {target}"
+        assert own
+
+
+def test_what_does_not_have_the_version_of_its_tag_is_not_published(checkout: Path) -> None:
+    with pytest.raises(ValueError, match=r"the first section must be that of 99\.0\.0"):
+        release.prepare(checkout, REPOSITORY, "v99.0.0")
+    changelog = checkout / "CHANGELOG.md"
+    changelog.write_text(
+        changelog.read_text(encoding="utf-8").replace("## ", "## 99.0.0 - 2026-01-31\n\n## ", 1), "utf-8"
+    )
+    with pytest.raises(ValueError, match=r"pyproject\.toml: the version is .*, and the tag v99\.0\.0"):
+        release.prepare(checkout, REPOSITORY, "v99.0.0")
 
 
 def test_the_readme_renders_on_a_package_index(metadata: Message) -> None:
@@ -131,23 +210,52 @@ def test_the_package_runs_as_a_module_and_tells_its_version(metadata: Message, t
     assert result.stdout.startswith(f"tap-analytics v{metadata['Version']},")
 
 
+def instructions() -> list[tuple[str, str]]:
+    """Return the steps by which the container is built."""
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    return [(line.partition(" ")[0], line.partition(" ")[2]) for line in lines if line and not line.startswith("#")]
+
+
 @pytest.mark.slow
-def test_it_runs_where_nothing_else_is_installed(wheel: Path, tmp_path: Path) -> None:
-    python = tmp_path / "environment" / "bin" / "python"
+def test_the_steps_of_the_container_install_the_packages_where_nothing_else_is(built: Path, tmp_path: Path) -> None:
+    """An image cannot be fetched here: a bare environment stands for it, and uv, which fetches nothing, for its pip."""
+    root, python, outside = tmp_path / "root", tmp_path / "environment" / "bin" / "python", tmp_path / "outside"
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "--python", sys.executable, str(python.parents[1])], check=True, capture_output=True)
-    install = [*uv, "pip", "install", "--python", str(python), "--constraints", str(ROOT / "constraints.txt")]
-    # Whoever made the environment has fetched all that this needs.
-    result = subprocess.run([*install, "--offline", str(wheel)], capture_output=True, encoding="utf-8", check=False)
-    if result.returncode and any(words in result.stderr.lower() for words in UNREACHABLE):
-        pytest.skip("what the environment was made of is in no cache of uv")
-    assert result.returncode == 0, result.stderr
-
+    outside.mkdir()
+    shutil.copytree(built, outside / "dist")
+    shutil.copy(ROOT / "constraints.txt", outside)
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COVERAGE"))}
-    for command in ([str(python.with_name("tap-analytics"))], [str(python), "-m", "tap_analytics"]):
+    entry: list[str] = []
+    for instruction, text in instructions():
+        if instruction == "COPY":
+            *sources, target = text.split()
+            folder = root / target.lstrip("/")
+            folder.mkdir(parents=True)
+            for path in (path for source in sources for path in outside.glob(source)):
+                shutil.copy(path, folder)
+        elif instruction == "RUN":
+            script = text.replace("/install/", f"{root}/install/")
+            assert script.startswith("pip install ")
+            offline = f"{shlex.join(uv)} pip install --python {shlex.quote(str(python))} --offline"
+            command = ["sh", "-c", script.replace("pip install", offline)]
+            done = subprocess.run(command, env=bare, capture_output=True, encoding="utf-8", check=False)
+            if done.returncode and any(words in done.stderr.lower() for words in UNREACHABLE):
+                pytest.skip("what the environment was made of is in no cache of uv")
+            assert done.returncode == 0, done.stderr
+        elif instruction == "ENTRYPOINT":
+            entry = json.loads(text)
+        else:
+            assert instruction in {"FROM", "ENV", "USER", "WORKDIR"}
+    shutil.rmtree(root)
+
+    assert entry == ["tap-analytics"]
+    for command in ([str(python.with_name(entry[0]))], [str(python), "-m", "tap_analytics"]):
         found = subprocess.run([*command, "--discover"], cwd=tmp_path, env=bare, capture_output=True, check=True)
         assert [stream["tap_stream_id"] for stream in json.loads(found.stdout)["streams"]] == stream_names()
+    loader = [str(python.with_name("target-postgres-fast")), "--version"]
+    subprocess.run(loader, cwd=tmp_path, env=bare, capture_output=True, check=True)
     listed = subprocess.run(
         [*uv, "pip", "list", "--python", str(python)], capture_output=True, encoding="utf-8", check=True
     )
-    assert "\nmeltano" not in listed.stdout
+    assert "\nmeltano " not in listed.stdout
