@@ -1,4 +1,7 @@
-"""Makes the pages that tell facts of the code, and the definition for Meltano Hub: `python -m docs.generate`."""
+"""Makes the pages that tell facts of the code, and the definition for Meltano Hub: `python -m docs.generate`.
+
+What the README says in numbers and the terminal that it shows are made, too.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ import click
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
+from docs.readme import bullets
+from docs.recording import recording
 from tap_analytics.config.words import ClientWords, Endpoint, Resource, SchemaContractWords, WriteDisposition
 from tap_analytics.declare import Words, documentation, words
 from tap_analytics.rest.auth import Auth
@@ -58,12 +63,15 @@ def pages() -> dict[Path, str]:
     """Return the text of each page as it should be."""
     about = ask("--about", "--format=json")
     architecture, command_line = DOCS / "how-it-reads.md", DOCS / "command-line.md"
+    readme, terminal = ROOT / "README.md", DOCS / "terminal.svg"
     return {
         DOCS / "settings.md": settings(about),
         DOCS / "streams.md": streams(ask("--discover")),
         DOCS / "resources.md": resources(),
         DOCS / "examples.md": examples(),
         DOCS / "meltano-hub.yml": hub_definition(about),
+        readme: between_marks(readme, bullets(ROOT)),
+        terminal: recording(terminal.read_text(encoding="utf-8") if terminal.exists() else ""),
         architecture: between_marks(architecture, module_table()),
         command_line: between_marks(command_line, f"```text\n$ tap-analytics --help\n{usage()}```"),
     }

@@ -25,6 +25,7 @@ from benchmarks.__main__ import RESULTS
 from demo.postgres import postgres
 from demo.project import ROOT
 from docs.generate import pages
+from docs.recording import screen, unmeasured
 from sandbox import Sandbox
 from sandbox.world import GENERIC, RESOURCES
 from tap_analytics.config.resources import SECRET_SETTINGS
@@ -85,6 +86,26 @@ def test_the_page_about_performance_tells_what_was_measured(tmp_path: Path) -> N
 def test_pages_that_tell_facts_of_the_code_are_up_to_date() -> None:
     old = [path.name for path, text in pages().items() if path.read_text(encoding="utf-8") != text]
     assert old == [], "`make docs` writes them anew"
+
+
+# The terminal of the README
+
+
+def test_the_terminal_is_small_and_knows_only_what_readers_have() -> None:
+    drawn = (DOCS / "terminal.svg").read_text(encoding="utf-8")
+    assert len(drawn) < 200_000
+    assert "14&#160;of&#160;14&#160;streams" in drawn
+    assert not re.search(r"url\(.?https?:|127\.0\.0|localhost|/work/|/home/|/tmp/|@font-face", drawn)
+
+
+def test_a_recording_is_new_where_more_than_numbers_differ() -> None:
+    assert unmeasured("clients &#160; 1,234") == unmeasured("clients 5")
+    assert unmeasured("clients 5") != unmeasured("labels 5")
+
+
+def test_what_a_terminal_shows_is_what_was_last_written_to_each_line() -> None:
+    assert screen("one\r\ntwo\r\n") == "one\ntwo"
+    assert screen("\x1b[?25lone\r\ntwo\r\n\x1b[1A\x1b[2K\x1b[1A\x1b[2Kthree\r\n\x1b[?25h\x1b[1A\x1b[2K") == "three"
 
 
 # What pages show

@@ -1,0 +1,98 @@
+"""The terminal that the README shows: real commands against the sandbox, and what was on the screen in the end."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from sandbox import Sandbox
+
+COLUMNS, LINES = 84, 40
+
+COMMANDS = ("tap-analytics --config config.json > messages.jsonl", "grep -c RECORD messages.jsonl")
+
+UP, ERASE, DONE = "A", "K", "\x1b[?25h"
+"""What moves the cursor up, what erases its line, and what ends the display of progress, which then disappears."""
+
+
+def recording(old: str) -> str:
+    """Return the terminal as SVG; the old one where it differs only in numbers, which are never twice the same."""
+    new = record()
+    return old if unmeasured(old) == unmeasured(new) else new
+
+
+def unmeasured(text: str) -> str:
+    """Return a text without its numbers, and without the space that they take."""
+    return re.sub(r"&#160;|[\d.,\s]+", "", text)
+
+
+def record() -> str:
+    """Run the commands, and return as SVG what the terminal shows."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Sandbox(now=datetime(2026, 6, 17, tzinfo=UTC), days=300) as sandbox,
+    ):
+        api = {"base_url": sandbox.url, "api_key": sandbox.api_key}
+        config = api | {"start_date": "2026-01-01", "end_date": "2026-06-01"}
+        Path(directory, "config.json").write_text(json.dumps(config), encoding="utf-8")
+        for command in COMMANDS:
+            console.print(Text.assemble(("$ ", "green"), (command, "bold")))
+            console.print(Text.from_ansi(screen(run(command, directory))))
+    svg = console.export_svg(title="tap-analytics", unique_id="terminal")
+    # The fonts would come from another host.
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+
+
+def run(command: str, directory: str) -> str:
+    """Run a command in a terminal, without the lines of its log, and return all that it wrote there."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = kept | {"PATH": path, "TERM": "xterm-256color", "TAP_ANALYTICS_LOGLEVEL": "WARNING"}
+    process = subprocess.Popen(  # noqa: S602 - a command as readers type it
+        command, shell=True, cwd=directory, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    written = b""
+    try:
+        while more := os.read(ours, 1 << 16):
+            written += more
+    except OSError:
+        pass  # Linux says so that the other end is closed
+    os.close(ours)
+    process.wait()
+    return written.decode()
+
+
+def screen(written: str) -> str:
+    """Return what a terminal shows of what was written to it, while the display of progress is still there."""
+    lines, row, begins = [""], 0, False
+    for piece in re.findall(r"\x1b\[\??[\d;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", written.rpartition(DONE)[0] or written):
+        if piece == "\r":
+            begins = True
+        elif piece == "\n":
+            row, begins = row + 1, False
+            lines += [""] * (row + 1 - len(lines))
+        elif re.fullmatch(r"\x1b\[\d*[ABCDJHK]|\x1b\[\?.*", piece):
+            row -= int(re.sub(r"\D", "", piece) or 1) if piece.endswith(UP) else 0
+            lines[row] = "" if piece.endswith(ERASE) else lines[row]
+        else:
+            lines[row] = piece if begins else lines[row] + piece
+            begins = False
+    return "\n".join(lines).rstrip()
