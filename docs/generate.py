@@ -412,7 +412,7 @@ def examples() -> str:
         ),
         production="\n\n".join(example(path) for path in sorted((folder / "production").iterdir())),
         dagster="\n\n".join(
-            example(folder / "dagster" / name) for name in ("backfill.py", "definitions.py", "dagster.yaml")
+            example(folder / "dagster" / name) for name in ("backfill.py", "definitions.py", "home/dagster.yaml")
         ),
     )
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -27,7 +30,6 @@ from tests.conftest import settings
 from tests.singer import catalog_of, exact, run_tap
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import ModuleType
 
 EXAMPLE = ROOT / "examples" / "dagster"
@@ -41,6 +43,7 @@ def load_example() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclass looks for its types
     spec.loader.exec_module(module)
     return module
 
@@ -111,6 +114,7 @@ def test_shards_go_into_one_postgres_at_once_and_the_main_job_takes_over(
     with postgres() as server, serve(tmp_path / "sandbox.log", *options) as api:
         project = Project.create(tmp_path / "project", api=api, server=server, schema=schema)
         reach_plugins(project.environment)
+        project.environment["MELTANO_STATE_BACKEND_URI"] = (tmp_path / "states").as_uri()
         for name, value in (project.environment | {"MELTANO_PROJECT_ROOT": str(project.directory)}).items():
             monkeypatch.setenv(name, value)
         backfill = load_example()
@@ -119,9 +123,11 @@ def test_shards_go_into_one_postgres_at_once_and_the_main_job_takes_over(
         fault = {"kind": "status", "status": 400, "params": {"date": f"{shards[1][0]:%Y%m%d}"}, "times": 1}
         requests.post(f"{api.url}/_sandbox/misbehave", json=[fault], timeout=30).raise_for_status()
 
+        loaded: dict[tuple[date, date], Any] = {}
+
         def load(shard: tuple[date, date]) -> str | None:
             try:
-                backfill.load_shard(*shard, began=began)
+                loaded[shard] = backfill.load_shard(*shard, began=began)
             except backfill.StepError as error:
                 return str(error)
             return None
@@ -131,8 +137,12 @@ def test_shards_go_into_one_postgres_at_once_and_the_main_job_takes_over(
             problems = list(pool.map(load, shards))
         assert [problem is not None for problem in problems] == [shard == shards[1] for shard in shards]
         assert load(shards[1]) is None
+        created = requests.get(f"{api.url}/_sandbox/records/registrations", timeout=30).json()
+        assert sum(done.records["registrations_initial"] for done in loaded.values()) == len(created)
         requests.post(f"{api.url}/_sandbox/advance", json={"days": 2}, timeout=30).raise_for_status()
-        backfill.load_tail(began=began)
+        for done in [*loaded.values(), backfill.load_tail(began=began)]:
+            assert Path(urlsplit(done.state).path).is_file()
+            assert done.seconds > 0
 
         for table in ("registrations", "sessions", "workers"):
             served = requests.get(f"{api.url}/_sandbox/records/{table}", timeout=30).json()
@@ -153,8 +163,10 @@ def instant(text: str | None) -> datetime | None:
 
 MELTANO = """\
 #!/bin/sh
+echo '{"event": "METRIC", "name": "tap-analytics", "metric_info":' \\
+    '{"metric": "record_count", "value": 7, "tags": {"stream": "sessions_initial"}}}' >&2
 echo "$TAP_ANALYTICS_START_DATE $TAP_ANALYTICS_END_DATE $TAP_ANALYTICS__SELECT meltano $*" >> calls
-case "$*" in "el "*) test -e failed || { touch failed; exit 1; };; esac
+case "$*" in *" el "*) test -e failed || { touch failed; exit 1; };; esac
 """
 """A stand-in that notes its calls, and fails at the first shard."""
 
@@ -165,9 +177,13 @@ from definitions import MONTHS, defs, history, tables, tail
 assets = [tables, history, tail]
 print(*MONTHS.get_partition_keys())
 assert dg.materialize(assets, selection=[tables]).success
-assert dg.materialize(assets, selection=[history], partition_key="2026-02-01").success
+done = dg.materialize(assets, selection=[history], partition_key="2026-02-01")
+(month,) = done.asset_materializations_for_node("history")
+assert month.metadata["sessions_initial"].value == month.metadata["dagster/row_count"].value == 7
+assert month.metadata["seconds"].value >= 0
+assert month.metadata["state"].text == "meltano state get backfill-2026-02-01-2026-03-01"
 assert dg.materialize(assets, selection=[tail]).success
-assert defs.get_schedule_def("daily").cron_schedule == "0 5 * * *"
+assert defs.resolve_schedule_def("daily").cron_schedule == "0 5 * * *"
 """
 
 
@@ -187,20 +203,22 @@ def test_dagster_makes_a_shard_of_each_month_and_tries_again(tmp_path: Path) -> 
         "BACKFILL_RETRY_DELAY": "0",
         "DAGSTER_HOME": str(tmp_path),
     }
-    (tmp_path / "dagster.yaml").write_bytes((EXAMPLE / "dagster.yaml").read_bytes())
+    (tmp_path / "dagster.yaml").write_bytes((EXAMPLE / "home" / "dagster.yaml").read_bytes())
     done = subprocess.run(
         [python, "-c", DRIVER], env=environment, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Warning" not in done.stderr
     keys = done.stdout.split()
     assert keys[0] == "2026-01-01"
     assert keys[-1] == f"{datetime.now(UTC):%Y-%m}-01"
     shard = (
         '2026-02-01 2026-03-01 ["registrations_initial.*", "sessions_initial.*"] '
-        "meltano el tap-analytics target-postgres --state-id=backfill-2026-02-01-2026-03-01"
+        "meltano --log-format=json el tap-analytics target-postgres --state-id=backfill-2026-02-01-2026-03-01"
     )
     tail = (
-        f'{began}  ["*.*", "!registrations_initial.*", "!sessions_initial.*"] meltano run tap-analytics target-postgres'
+        f'{began}  ["*.*", "!registrations_initial.*", "!sessions_initial.*"] '
+        "meltano --log-format=json run tap-analytics target-postgres"
     )
     assert (tmp_path / "calls").read_text(encoding="utf-8").splitlines() == [
         "   meltano invoke tap-analytics --test=schema",

@@ -27,16 +27,23 @@ def tables() -> None:
     retry_policy=dg.RetryPolicy(max_retries=2, delay=float(os.environ.get("BACKFILL_RETRY_DELAY", "60"))),
     pool="shards",
 )
-def history(context: dg.AssetExecutionContext) -> None:
+def history(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """What was created in each month."""
     month = context.partition_time_window
-    backfill.load_shard(month.start.date(), month.end.date(), began=BEGAN)
+    return materialized(backfill.load_shard(month.start.date(), month.end.date(), began=BEGAN))
 
 
 @dg.asset(deps=[history])
-def tail() -> None:
+def tail() -> dg.MaterializeResult[None]:
     """What was created or changed since the backfill began, and the master data."""
-    backfill.load_tail(began=BEGAN)
+    return materialized(backfill.load_tail(began=BEGAN))
+
+
+def materialized(loaded: backfill.Loaded) -> dg.MaterializeResult[None]:
+    """Say of a partition what was loaded, and where its state is; Dagster draws the numbers over the partitions."""
+    state = dg.MetadataValue.url(loaded.state) if "://" in loaded.state else dg.MetadataValue.text(loaded.state)
+    numbers = {"dagster/row_count": sum(loaded.records.values()), "seconds": loaded.seconds, **loaded.records}
+    return dg.MaterializeResult(metadata={**numbers, "state": state})
 
 
 defs = dg.Definitions(
