@@ -23,7 +23,13 @@ from sandbox import Sandbox
 
 COLUMNS, LINES = 84, 40
 
-COMMANDS = ("tap-analytics --config config.json > messages.jsonl", "grep -c RECORD messages.jsonl")
+STREAMS = ("workers", "rows", "tasks", "registrations_initial", "registrations_incremental")
+
+COMMANDS = (
+    "tap-analytics --config config.json --test",
+    "tap-analytics --config config.json > messages.jsonl",
+    "grep -c RECORD messages.jsonl",
+)
 
 UP, ERASE, DONE = "A", "K", "\x1b[?25h"
 """What moves the cursor up, what erases its line, and what ends the display of progress, which then disappears."""
@@ -48,7 +54,8 @@ def record() -> str:
         Sandbox(now=datetime(2026, 6, 17, tzinfo=UTC), days=300) as sandbox,
     ):
         api = {"base_url": sandbox.url, "api_key": sandbox.api_key}
-        config = api | {"start_date": "2026-01-01", "end_date": "2026-06-01"}
+        resources = [{"name": name, "extends": True} for name in STREAMS]
+        config = api | {"start_date": "2026-01-01", "end_date": "2026-06-01", "resources": resources}
         Path(directory, "config.json").write_text(json.dumps(config), encoding="utf-8")
         for command in COMMANDS:
             console.print(Text.assemble(("$ ", "green"), (command, "bold")))
