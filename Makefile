@@ -74,10 +74,12 @@ format: .venv/.installed ## Bring the code into the project's style
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+# In a folder of its own: the generator takes .cache for its own, and empties it.
 docs: .venv/.installed ## Write the pages that tell facts of the code, and build docs/ as a site
 	@$(BIN)/python -m docs.generate
-	@$(BIN)/zensical build --clean --strict
-	@echo "==> open .cache/site/index.html"
+	@rm -rf .cache/docs && mkdir -p .cache/docs && cp -R docs zensical.toml .cache/docs && rm -rf .cache/docs/docs/__pycache__
+	@cd .cache/docs && ../../$(BIN)/zensical build --strict
+	@echo "==> open .cache/docs/site/index.html"
 
 dist: .venv/.installed ## Build both packages into dist/, and check them as a package index does
 	@rm -f dist/*.whl dist/*.tar.gz

@@ -37,7 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = os.environ | {"NO_COLOR": "1"}
     result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, encoding="utf-8", check=False)
     assert result.returncode == 0, re.sub(r"\x1b\[[0-9;]*m", "", result.stdout + result.stderr)
-    return directory / ".cache" / "site"
+    return directory / "site"
 
 
 def test_the_site_holds_every_page(site: Path) -> None:
