@@ -39,7 +39,7 @@ def bullets(root: Path) -> str:
     measured = "[Measured](docs/performance.md) side by side, and made again by one command."
     points = {
         "Fast": " ".join([*_speed(results), measured]),
-        "Small": " ".join([*_size(results), "Memory does not grow with what is read."]),
+        "Small": " ".join([*_size(results), "Memory hardly grows with what is read: by eight bytes a record."]),
         "Complete": COMPLETE.format(faults=_faults(root)),
         "Compatible": COMPATIBLE.format(configurations=_configurations(root)),
     }
