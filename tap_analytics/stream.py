@@ -77,7 +77,7 @@ class RestStream(WritingStream):
         for problem in unloadable_names(schema):
             self.warn(problem)
         incremental = self.resource.requests.incremental
-        problems = cursor_problems(incremental, schema) if incremental is not None and schema["properties"] else {}
+        problems = cursor_problems(incremental, schema) if incremental is not None and records else {}
         for word, problem in problems.items():
             msg = f"incremental.{word}: {problem}"
             raise DiscoveryError(msg)

@@ -18,7 +18,7 @@ from singer_sdk.exceptions import DiscoveryError
 from sandbox import Fault
 from tap_analytics.singer.inference import infer, unloadable_names
 from tap_analytics.singer.output import encoder as json_encoder
-from tap_analytics.singer.records import RecordEncoder
+from tap_analytics.singer.records import RecordEncoder, decode_exactly
 from tests.singer import FORMATS, run_tap
 from tests.test_resources import keys, put, resource
 
@@ -77,7 +77,7 @@ def test_every_record_leaves_valid_under_its_schema(records: list[Words], evolve
     validator.check_schema(schema)
     encoder = RecordEncoder(schema, selected=lambda _: True, keys=["id"], cursor=None, warn=print)
     for record in records:
-        left = encoder.decode(Raw(json_encoder.encode(record)))
+        left = encoder.conform(decode_exactly(Raw(json_encoder.encode(record))))
         validator.validate(json.loads(json_encoder.encode(left)))
         assert {name for name, value in record.items() if value is not None} == {
             name for name, value in left.items() if value is not None
@@ -265,7 +265,11 @@ def test_with_a_catalog_nothing_is_sampled(sandbox: Sandbox, config: Words) -> N
     assert [request.params["offset"] for request in sandbox.requests] == ["0", "29"]
 
 
-@pytest.mark.parametrize("declared", [KEYLESS, resource()], ids=["without a key", "with a key"])
+@pytest.mark.parametrize(
+    "declared",
+    [KEYLESS, resource(), resource(incremental={"cursor_path": "changed", "start_param": "after"})],
+    ids=["without a key", "with a key", "with a cursor"],
+)
 def test_an_empty_resource_is_no_error(sandbox: Sandbox, config: Words, declared: Words) -> None:
     put(sandbox)
     config |= {"resources": [declared, WORKERS]}
@@ -280,6 +284,18 @@ def test_an_empty_resource_is_no_error(sandbox: Sandbox, config: Words, declared
     assert again.returncode == 0, again.stderr
     assert again.records["things"] == [{"id": 7, "a": {"b": 1}}]
     assert again.schemas["things"]["schema"]["properties"]["id"]["type"] in ("integer", ["integer", "null"])
+
+
+def test_a_key_of_unknown_type_is_never_left_empty(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox)
+    config |= {"resources": [resource()]}
+    catalog = json.loads(run_tap(config, args=["--discover"]).stdout)
+    put(sandbox, {"id": "a", "b": 1})
+    # With a stream map the schema cannot grow.
+    run = run_tap(config | {"stream_maps": {"things": {"__filter__": "True"}}}, catalog=catalog)
+    assert run.returncode == 1
+    assert run.records["things"] == []
+    assert run.said("Failed: things", "record 1 of the answer has a key, id, that does not fit the schema")
 
 
 def test_an_empty_resource_with_a_schema_is_no_error(sandbox: Sandbox, config: Words) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.conftest import shipped
 from tests.singer import instant, run_tap
 from tests.test_resources import keys, put, resource
@@ -213,3 +215,14 @@ def test_a_date_is_read_again_as_a_whole(sandbox: Sandbox, config: Words) -> Non
     put(sandbox, at(2, today))  # it came after the first run, on the same day
     second = run_tap(config, state=first.state)
     assert keys(second.records["things"]) == ["2"]
+
+
+@pytest.mark.parametrize("words", [{}, {"stream_maps": {"*": {"__filter__": "True"}}}], ids=["as they came", "decoded"])
+def test_a_cursor_is_sent_back_as_the_api_writes_it(sandbox: Sandbox, config: Words, words: Words) -> None:
+    config = incremental(config | words, start_param="after")
+    put(sandbox, at(1, "2026-05-01 10:20:30"), at(2, "2026-05-02 10:20:30"))
+    first = run_tap(config)
+    assert [record["timestamp"] for record in first.records["things"]][-1] == "2026-05-02T10:20:30Z"
+    asked(sandbox, "after")
+    run_tap(config, state=first.state)
+    assert asked(sandbox, "after") == {"2026-05-02 10:20:30"}

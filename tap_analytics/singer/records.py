@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import decimal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import compress
@@ -205,16 +205,22 @@ class RecordEncoder:
     def _decode_all(self, chunk: Sequence[Raw], wanted: Wanted | None) -> Iterator[dict[str, Any]]:
         for index, record in enumerate(chunk):
             try:
-                values = self.decode(record)
+                values = decode_exactly(record)
+                conformed = self.conform(values)
             except DiscardedError as error:
                 self._report_discarded(error)
                 continue
             except RecordError as error:
                 error.index = index
                 raise
-            kept = wanted((value_at(values, self._cursor),), (record,)) if wanted is not None and self._cursor else None
+            kept = wanted((self._cursor_of(values, conformed),), (record,)) if wanted and self._cursor else None
             if kept is None or all(kept):
-                yield values
+                yield conformed
+
+    def _cursor_of(self, values: Mapping[str, Any], conformed: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+        """Return the cursor of a record: as the API wrote it, so that it can be sent back; as a number from text."""
+        cursor = value_at(conformed, self._cursor or ())
+        return value_at(values, self._cursor or ()) if cursor is None or isinstance(cursor, str) else cursor
 
     def _report_discarded(self, error: DiscardedError) -> None:
         self.discarded += 1
@@ -260,21 +266,25 @@ class RecordEncoder:
             return chunk
         return list(map(_encoder.encode, map(self._fast.project, chunk)))
 
-    def decode(self, record: Raw) -> dict[str, Any]:
-        """Return the selected fields of a record as Python values that have lost no digit.
+    def conform(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the selected fields of a decoded record, valid under the schema.
 
-        Raises RecordError where it is not an object, has no key, or has no form that fits the schema,
-        and DiscardedError where the schema contract drops it.
+        Raises RecordError where it has no key, or has no form that fits the schema, and DiscardedError where the schema
+        contract drops it.
         """
-        values = decode_exactly(record)
         for key in self._keys:
             if values.get(key) is None or isinstance(values[key], (dict, list)):
                 msg = f"has no {key}, which is its key"
                 raise RecordError(msg)
         try:
-            return self._conformer.conform(values)
+            conformed = self._conformer.conform(values)
         except (ConformError, FrozenError) as error:
             raise RecordError(str(error)) from None
+        for key in self._keys:
+            if conformed.get(key) is None:
+                msg = f"has a key, {key}, that does not fit the schema; let the schema be discovered again"
+                raise RecordError(msg)
+        return conformed
 
 
 class Envelope:
