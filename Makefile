@@ -28,7 +28,7 @@ unexport VIRTUAL_ENV
 # order of their names, because the files with the fewest tests, which would come last, have the longest ones.
 SIDE_BY_SIDE = --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo psql test coverage calendar quick lint format docs dist constraints clean
+.PHONY: help setup demo psql test coverage calendar simulate quick lint format docs dist constraints clean
 .DEFAULT_GOAL = help
 
 help: ## List these commands
@@ -58,6 +58,9 @@ coverage: .venv/.installed .cache/dagster/.tried ## Run all tests, and report wh
 
 calendar: .venv/.installed ## Run the tests that have to do with time at many instants, for an hour
 	@$(BIN)/python -m tests.calendar
+
+simulate: .venv/.installed ## Play SEEDS made-up servers and rows of runs in this process (SEED=123 plays and prints one)
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000)) $(if $(ALSO),--also $(ALSO))
 
 quick: .venv/.installed ## Run the tests that take less than a minute together
 	@echo "==> tests, the quick ones"

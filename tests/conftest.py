@@ -47,6 +47,7 @@ LONG = (
     "/test_parity.py",
     "/parity/test_examples.py",
     "/test_from_dlt.py",
+    "/simulation/",
 )
 """The modules whose tests are short, but so many that the quick part would take more than a minute with them."""
 
