@@ -159,9 +159,11 @@ class _Maker:
 
     def character(self) -> Character:
         shows_date = self.likely(0.8)
+        # Only rows with a key, asked for by offset, show that they moved.
+        may_reorder = "reorders" in self.also and self.shown == "offset" and self.disposition != "append"
         facts: dict[str, Any] = {
             "style": self.shown,
-            "order": self.one_of("key", "created", "newest", "rank", *(["updated"] if "reorders" in self.also else [])),
+            "order": self.one_of("key", "created", "newest", "rank", *(["updated"] if may_reorder else [])),
             "cap": self.one_of(2, 3, 7, 10_000) if self.shown == "offset" else self.limit,
             "total": self.one_of("", "", "", "", "body", "header", "body, wrong", "header, wrong"),
             "encoding": self.one_of("", "gzip", "chunked"),
@@ -171,7 +173,7 @@ class _Maker:
             "form": self.one_of("Z", "Z", "seconds", "space", "offset", *(["date"] if self.kind == "feed" else [])),
             "shows_date": shows_date,
             "is_strict": self.likely(0.3),
-            "reorders": "reorders" in self.also and self.likely(0.3),
+            "reorders": may_reorder and self.likely(0.3),
             "has_uneven_pages": self.shown != "page_number" and self.likely(0.2),
         }
         if self.kind == "workers":

@@ -226,6 +226,7 @@ class _Player:
         self.target.take(committed(lines, self.chance) if code == KILLED else lines)
         self._is_clean &= code == 0 and step.is_peaceful
         has_changed = changes != sum(table.changes for table in server.tables.values())
+        has_changed |= server.character.reorders
         self._judge(step, code, before, has_changed=has_changed)
 
     def _run(self, step: Step) -> tuple[int, list[bytes]]:
@@ -269,7 +270,7 @@ class _Player:
                     has = self.target.versions(name).get(key)
                     self._problem(f"{name} {key} has version {version} on the server, and {has} in the target")
             self._judge_leftovers()
-        elif step is self.history.steps[-1] and "wrong" not in self.history.character.total:
+        elif step is self.history.steps[-1] and self.history.character.is_sound:
             self._problem(f"the last run failed, and nothing was wrong with the server: {self.warnings.messages[-1:]}")
         if self._is_clean:
             self._judge_repetitions()

@@ -58,6 +58,11 @@ class Character:
     reorders: bool = False
     """Whether every answer may have another order."""
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether a run in which nothing else goes wrong must succeed."""
+        return not (self.reorders or self.window or "wrong" in self.total)
+
 
 @dataclass(frozen=True)
 class Fault:
