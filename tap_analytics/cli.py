@@ -139,6 +139,9 @@ class ResilientTap(SdkTap):
                 self.undiscovered[stream.name] = f"no schema can be inferred: {error}"
             except Exception as error:  # noqa: BLE001 - the other streams may well be sound
                 self.undiscovered[stream.name] = f"no schema can be inferred: {stream.unexpected(error)}"
+        for name in self.undiscovered:
+            if (parent := named[name].parent) is not None:
+                parent.hold_back()
         return usable
 
     # The run

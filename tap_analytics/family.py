@@ -77,6 +77,8 @@ class FamilyStream(SdkStream):
         self.write_state()
 
     def _settle(self) -> None:
+        if self._has_failed_children:
+            self._uncommitted.clear()  # the next run reads the same parents for the child that failed
         if self._uncommitted:
             self.stream_state.update(self._uncommitted)
             self._uncommitted.clear()
@@ -119,11 +121,14 @@ class FamilyStream(SdkStream):
             return
         if self._parent_records is not None:
             self._parent_records.close()
-        if self._has_failed_children:
-            self._uncommitted.clear()  # the next run reads the same parents for the child that failed
-        else:
-            self._commit()
+        self._commit()
         self._report()
+
+    def hold_back(self) -> None:
+        """Keep the bookmarks of this stream and its parents: a child cannot be read in this run."""
+        self._has_failed_children = True
+        if self.parent is not None:
+            self.parent.hold_back()
 
     def _report(self) -> None:
         """Tell the parent that this stream and all that are read for its records have been read, or have failed."""

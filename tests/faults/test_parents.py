@@ -134,6 +134,19 @@ def test_a_bookmark_waits_for_the_child_that_fails_whichever_it_is(failing: str)
         assert run.state["bookmarks"]["parents"] == {}
 
 
+def test_a_bookmark_waits_for_the_child_whose_schema_cannot_be_inferred() -> None:
+    parents = stream("parents", "parents", incremental=SINCE, paginator=BY_NUMBER, schema=AT)
+    of = stream("of", "of/{resources.parents.id}")
+    with Api(family(lambda asked: asked.path.startswith("/of"))) as api:
+        first = run_tap(config(api, parents, of))
+    assert first.returncode == 1
+    assert "replication_key_value" not in first.state.get("bookmarks", {}).get("parents", {})
+    with Api(family()) as api:
+        second = run_tap(config(api, parents, of), state=first.state)
+    assert second.returncode == 0, second.stderr
+    assert len(second.records["of"]) == len(PARENTS)
+
+
 def test_the_order_of_the_records_of_one_parent_says_nothing_of_the_next() -> None:
     def answer(asked: Asked) -> object:
         if asked.path == "/parents":

@@ -128,6 +128,8 @@ class _Maker:
         self.limit = self.one_of(2, 3, 5, 10, 50) if self.shown == "offset" else self.one_of(1, 2, 5, 10, 50)
         if "ones" in also and self.likely(0.2):
             self.limit = 1
+        self.infers = self.likely(0.15)
+        """Whether schemas are inferred, not declared."""
         self.has_pages = self.kind != "registrations" or self.likely(0.8)
         """Whether a list is read page by page; else the server sends all of it at once."""
         self.disposition = self.one_of("merge", "merge", "replace" if self.kind != "feed" else "append")
@@ -238,7 +240,7 @@ class _Maker:
             "write_disposition": self.disposition,
             "endpoint": endpoint,
         }
-        if self.likely(0.85):
+        if not self.infers:
             form = "date" if character.form == "date" else "date-time"
             kinds = {"id": "string", "rev": "integer", "owner": ["string", "null"], "note": ["string", "null"]}
             properties: dict[str, Any] = {field: {"type": kind} for field, kind in kinds.items()}
@@ -269,7 +271,8 @@ class _Maker:
         }
         if self.likely(0.5):
             found["start_date"] = self.one_of(30, 55)  # days before the first run
-        if self.likely(0.1):
+        # With stream maps, a schema that was inferred from nothing keeps nothing, which a warning says.
+        if self.likely(0.1) and not (self.infers and self.disposition == "append"):
             found["stream_maps"] = {"*": {"__filter__": "True"}}
         return found
 
@@ -285,7 +288,7 @@ class _Maker:
         elif self.likely(0.2):
             death["dies_at_request"] = self.chance.randint(1, 15)
         return Step(
-            pause=self.one_of(0.0, MINUTE, HOUR, DAY, 40 * DAY),
+            pause=self.one_of(2.0, MINUTE, HOUR, DAY, 40 * DAY),
             changes=self.one_of(0, 1, 4),
             pace=self.one_of(0.0, 0.0, 0.3, 1.0) if events else 0.0,
             seconds=self.one_of(0.0, 1.0, HOUR),

@@ -15,7 +15,6 @@ import pytest
 from tap_analytics.reading import ReadingStream
 from tap_analytics.rest import evidence
 from tap_analytics.rest.deadline import _Watched
-from tap_analytics.rest.overlap import OffsetWalk
 from tap_analytics.rest.pool import RequestPool
 from tap_analytics.sync.slices import Slice
 from tests.simulation.history import history
@@ -76,10 +75,6 @@ def without_errors_in_answers(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(evidence, "_error_name", lambda _root: "")
 
 
-def without_joins(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(OffsetWalk, "_joined", lambda _walk, page: page.without_first(1))
-
-
 def without_fewer_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RequestPool, "slow_down", lambda _pool, _seconds: None)
 
@@ -101,7 +96,6 @@ def with_bookmarks_before_their_records(patch: pytest.MonkeyPatch) -> None:
     [
         (without_interim_answers, "list"),
         (without_errors_in_answers, "feed"),
-        (without_joins, "registrations"),
         (without_fewer_at_once, "registrations"),
         (with_bookmarks_before_their_records, "feed"),
     ],
