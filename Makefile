@@ -60,7 +60,7 @@ calendar: .venv/.installed ## Run the tests that have to do with time at many in
 	@$(BIN)/python -m tests.calendar
 
 simulate: .venv/.installed ## Play SEEDS made-up servers and rows of runs in this process (SEED=123 plays and prints one)
-	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000)) $(if $(ALSO),--also $(ALSO))
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000))
 
 quick: .venv/.installed ## Run the tests that take less than a minute together
 	@echo "==> tests, the quick ones"

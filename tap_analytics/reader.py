@@ -68,6 +68,10 @@ class SliceReader:
         try:
             yield from walk.pages()
         except PagingError as error:
+            if one.remedy and isinstance(error, ResultWindowError):
+                # A slice that the state notes as complete is not read again.
+                msg = f"{error} {one.remedy}"
+                raise PagingError(msg) from None
             if not one.halves() and isinstance(error, ResultWindowError):
                 remedy = "ask for fewer at a time, by start_date, another filter or another paginator"
                 self._warn(f"{error} If there are more, {remedy}.")

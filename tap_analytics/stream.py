@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from singer_sdk.exceptions import DiscoveryError
 from tap_analytics.config.resources import cursor_problems
 from tap_analytics.config.words import is_absolute
 from tap_analytics.reading import with_members
-from tap_analytics.rest.errors import RestError
+from tap_analytics.rest.errors import RestError, ResultWindowError
 from tap_analytics.singer.inference import infer, unloadable_names
 from tap_analytics.singer.records import decode_exactly
 from tap_analytics.sync.probe import RETRIES, probe_slice
@@ -100,8 +101,9 @@ class RestStream(WritingStream):
         plan = self.resource.replicated.plan({}, SyncContext(began=self._began))
         among = tuple(plan.slices[:1]) or (Slice(),)
         for one in self._sampled_slices(among):
-            for page in self.walk(one, max_in_flight=1, is_keyed=False).pages():
-                yield from with_members(page, one.members).records
+            with suppress(ResultWindowError):  # enough for a sample
+                for page in self.walk(one, max_in_flight=1, is_keyed=False).pages():
+                    yield from with_members(page, one.members).records
 
     def _sampled_slices(self, among: tuple[Slice, ...]) -> Iterator[Slice]:
         link = self.resource.parent
@@ -173,6 +175,7 @@ class RestStream(WritingStream):
         page = self.ask(one, paginator, paginator.first).result()
         yield page
         known = len(page.records)
-        for again in self.walk(one, max_in_flight=1, is_keyed=False).pages() if known else ():
-            yield again.without_first(min(known, len(again.records)))
-            known = 0
+        with suppress(ResultWindowError):  # enough for a few
+            for again in self.walk(one, max_in_flight=1, is_keyed=False).pages() if known else ():
+                yield again.without_first(min(known, len(again.records)))
+                known = 0

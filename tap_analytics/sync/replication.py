@@ -268,7 +268,7 @@ class BackfillPlan(SyncPlan):
                 return ()
         start = _date(state, self.UNTIL) or self._start
         if start is None:
-            return (Slice(),)
+            return (Slice(remedy="Set start_date, so that it is read in windows."),)
         # A day more than today: a server whose clock is ahead may already be there.
         tomorrow = context.began.date() + timedelta(days=2)
         return self._days.windows(start, min(self._end or tomorrow, tomorrow), self._window_days)

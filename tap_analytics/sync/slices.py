@@ -34,6 +34,8 @@ class Slice:
     """Values of the placeholders in the request."""
     members: bytes = b""
     """JSON members that each record takes over from its parent."""
+    remedy: str = ""
+    """What the user can do to have it read in smaller slices."""
 
     def apply(self, request: R) -> R:
         """Return the request for the slice."""

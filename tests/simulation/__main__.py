@@ -7,7 +7,7 @@ import gc
 import sys
 import time
 
-from tests.simulation.history import UNPROMISED, history
+from tests.simulation.history import history
 from tests.simulation.play import play
 
 
@@ -17,17 +17,16 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=10_000, help="how many histories are played")
     parser.add_argument("--first", type=int, default=0, help="the seed to begin with")
     parser.add_argument("--seed", type=int, help="the one history that is played and printed")
-    parser.add_argument("--also", nargs="*", default=(), choices=UNPROMISED, help="what servers may do beyond that")
     options = parser.parse_args()
     if options.seed is not None:
-        outcome = play(history(options.seed, options.also))
+        outcome = play(history(options.seed))
         print(outcome.history, *outcome.log, sep="\n")
         return bool(outcome.problems)
     gc.freeze()
     gc.set_threshold(10_000, 50, 100)
     began, bad, requests = time.perf_counter(), 0, 0
     for seed in range(options.first, options.first + options.seeds):
-        outcome = play(history(seed, options.also))
+        outcome = play(history(seed))
         requests += outcome.requests
         if outcome.problems:
             bad += 1

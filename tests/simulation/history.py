@@ -5,13 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.simulation.server import EVENTS, Character, Fault
 from tests.simulation.table import FORMS
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
@@ -103,31 +100,19 @@ class History:
         )
 
 
-UNPROMISED = {
-    "reorders": "rows that change move within the list, or every answer has another order",
-    "windows": "rows beyond some offset are answered with an empty page or a refusal",
-    "rounding": "offsets are rounded to multiples of the limit, and a list may be shorter than that",
-    "ones": "pages by offset hold one record, so that they cannot overlap",
-}
-"""What servers do that the tap is not yet promised to read to its end; only those that are named happen."""
-
-
-def history(seed: int, also: Collection[str] = ()) -> History:
-    """Return the history of a seed, in which some of `UNPROMISED` may happen."""
-    return _Maker(seed, also).history()
+def history(seed: int) -> History:
+    """Return the history of a seed."""
+    return _Maker(seed).history()
 
 
 class _Maker:
-    def __init__(self, seed: int, also: Collection[str]) -> None:
+    def __init__(self, seed: int) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
-        self.also = also
         self.kind = self.one_of("registrations", "registrations", "workers", "list", "list", "feed", "feed", "family")
         self.style = "offset" if self.kind in {"registrations", "workers"} else self.one_of(*STYLES)
         self.shown = self.one_of(*DETECTED) if self.style == "auto" else self.style
-        self.limit = self.one_of(2, 3, 5, 10, 50) if self.shown == "offset" else self.one_of(1, 2, 5, 10, 50)
-        if "ones" in also and self.likely(0.2):
-            self.limit = 1
+        self.limit = self.one_of(1, 2, 3, 5, 10, 50)
         self.infers = self.likely(0.15)
         """Whether schemas are inferred, not declared."""
         self.has_pages = self.kind != "registrations" or self.likely(0.8)
@@ -162,7 +147,7 @@ class _Maker:
     def character(self) -> Character:
         shows_date = self.likely(0.8)
         # Only rows with a key, asked for by offset, show that they moved.
-        may_reorder = "reorders" in self.also and self.shown == "offset" and self.disposition != "append"
+        may_reorder = self.shown == "offset" and self.disposition != "append"
         facts: dict[str, Any] = {
             "style": self.shown,
             "order": self.one_of("key", "created", "newest", "rank", *(["updated"] if may_reorder else [])),
@@ -175,7 +160,7 @@ class _Maker:
             "form": self.one_of("Z", "Z", "seconds", "space", "offset", *(["date"] if self.kind == "feed" else [])),
             "shows_date": shows_date,
             "is_strict": self.likely(0.3),
-            "reorders": may_reorder and self.likely(0.3),
+            "reorders": may_reorder and self.likely(0.1),
             "has_uneven_pages": self.shown != "page_number" and self.likely(0.2),
         }
         if self.kind == "workers":
@@ -184,20 +169,17 @@ class _Maker:
             facts["form"] = self.one_of("Z", "seconds")
             facts |= {} if self.has_pages else {"cap": 10_000, "has_uneven_pages": False}
         if self.shown == "offset":
-            facts |= self.offsets(facts)
+            facts |= self.offsets()
         if self.shown == "page_number":
             facts |= {"past_the_end": self.one_of(200, 200, 404, 400, 204), "order": self.one_of("key", "created")}
         return Character(**facts)
 
-    def offsets(self, facts: dict[str, Any]) -> dict[str, Any]:
+    def offsets(self) -> dict[str, Any]:
         """Return what may be odd about pages by offset."""
-        has_ones = self.limit == 1 or facts["has_uneven_pages"]
-        odd: dict[str, Any] = {}
-        if not has_ones or "ones" in self.also:
-            odd["past_the_end"] = self.one_of(200, 200, 404, 400, 204)
-        if self.kind != "workers" and "rounding" in self.also and self.limit > 1 and self.likely(0.1):
+        odd: dict[str, Any] = {"past_the_end": self.one_of(200, 200, 404, 400, 204)}
+        if self.kind != "workers" and self.limit > 1 and self.likely(0.1):
             odd |= {"rounds_offsets": True, "cap": 10_000, "has_uneven_pages": False}
-        elif self.kind == "registrations" and "windows" in self.also and self.likely(0.3):
+        elif self.kind == "registrations" and self.likely(0.1):
             odd |= {"window": self.one_of(10, 20), "window_status": self.one_of(0, 200, 400)}
         return odd
 
@@ -207,6 +189,8 @@ class _Maker:
             return ("update", "create") if self.kind != "feed" else ()
         if character.style == "offset" and character.rounds_offsets:
             return ("update",) if self.kind != "feed" else ()
+        if character.style == "offset" and self.limit == 1:  # pages of one record cannot overlap
+            return tuple(event for event in EVENTS if event != "delete")
         return EVENTS
 
     # The settings

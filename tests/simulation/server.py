@@ -48,7 +48,7 @@ class Character:
     window: int = 0
     """Rows that can be reached by offset; 0 for all of them."""
     window_status: int = 0
-    """The status beyond those; 0 for the last page within them."""
+    """The status of a page that would go beyond those; 0 where the list ends there."""
     at_once: int = 100
     """Requests that it takes at once; beyond those it says 429."""
     form: str = "Z"
@@ -269,11 +269,11 @@ class Server:
         if self.character.rounds_offsets:
             offset -= offset % stated
         body, headers = self._announced(rows)
-        reach = self.character.window
-        if reach and offset + limit > reach:
-            if self.character.window_status:
-                return Reply({"data": []} if self.character.window_status == 200 else {}, self.character.window_status)
-            offset = max(min(offset, reach - limit), 0)
+        reach, status = self.character.window, self.character.window_status
+        if reach and not status:
+            rows = rows[:reach]
+        elif reach and offset > 0 and offset + limit > reach:
+            return Reply({"data": []} if status == HTTPStatus.OK else {}, status)
         if offset >= len(rows) and offset > 0:
             return self._past_the_end(table)
         return Reply(self._body(table, rows[offset : offset + limit], **body), 200, headers)
