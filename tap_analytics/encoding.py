@@ -11,8 +11,10 @@ from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
 
 from tap_analytics.reading import ReadingStream
 from tap_analytics.singer.contract import SchemaContract
+from tap_analytics.singer.decoding import RecordError
 from tap_analytics.singer.evolution import learned, with_learned
-from tap_analytics.singer.records import CHUNK, RecordEncoder, RecordError, SchemaChange
+from tap_analytics.singer.flatten import Flattening, with_texts
+from tap_analytics.singer.records import CHUNK, RecordEncoder, SchemaChange
 from tap_analytics.singer.schema import breadcrumb
 from tap_analytics.sync.incremental import MissingCursorError
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from tap_analytics.config.words import Resource
     from tap_analytics.rest.client import Client
     from tap_analytics.rest.pages import Page
-    from tap_analytics.singer.records import Wanted
+    from tap_analytics.singer.decoding import Wanted
 
 
 LEARNED = "learned_properties"
@@ -46,26 +48,31 @@ class EncodingStream(ReadingStream):
     def encoder(self) -> RecordEncoder:
         """What checks and encodes the records: the schema, as earlier runs saw it grow, and the selection, compiled."""
         if self._record_encoder is None:
+            flattening = self._flattening()
+            schema = with_learned(self.effective_schema, self.stream_state.get(LEARNED))
             self._record_encoder = RecordEncoder(
-                with_learned(self.effective_schema, self.stream_state.get(LEARNED)),
+                schema if flattening is None else with_texts(schema, flattening.levels),
                 selected=lambda path: self.mask[breadcrumb(path)] or not self.selected,
                 keys=self.primary_keys,
                 cursor=self.observed or None,
                 warn=self.warn,
                 contract=self._contract(),
-                flattened_levels=self._flattened_levels(),
+                inform=self.inform,
+                flattening=flattening,
             )
         return self._record_encoder
 
-    def _flattened_levels(self) -> int:
+    def _flattening(self) -> Flattening | None:
         # A parent that is read for its children only has no stream map.
-        options = self.stream_maps[0].flattening_options if self.selected and self.stream_maps else None
-        return options.max_level if options is not None and options.enabled else 0
+        stream_map = self.stream_maps[0] if self.selected and self.stream_maps else None
+        if stream_map is None or stream_map.flattening_options is None or not stream_map.flattening_enabled:
+            return None
+        return Flattening(stream_map.flattening_options.max_level, stream_map.flatten_record)
 
     def _contract(self) -> SchemaContract:
         """Return what becomes of data that the schema does not know; no stream map knows of a field that is new."""
         contract = self.resource.contract
-        if self._changes_records() is None:
+        if self._mapped_by_the_sdk() is None and self._flattening() is None:
             return contract
         fixed = {"evolve": "discard_value"}
         return SchemaContract(
@@ -140,13 +147,12 @@ class EncodingStream(ReadingStream):
             msg = f"{page.label}: record {page.first + start + index + 1} of the answer {error}"
             raise RecordError(msg) from None
 
-    def _changes_records(self) -> str | None:
-        """Return by which settings the SDK changes records, if it does."""
+    def _mapped_by_the_sdk(self) -> str | None:
+        """Return by which setting the SDK changes records as only it can, if it does."""
         if not self.selected:
             return None  # it is read for its children only
-        if len(self.stream_maps) != 1 or not is_alias_only(self.stream_maps[0], self.name, self.config):
-            return "stream_maps change them"
-        return "flattening_enabled changes them" if self.stream_maps[0].flattening_enabled else None
+        is_plain = len(self.stream_maps) == 1 and is_alias_only(self.stream_maps[0], self.name, self.config)
+        return None if is_plain else "stream_maps change them"
 
 
 def chunks(page: Page) -> Iterator[tuple[int, Sequence[Raw]]]:

@@ -13,8 +13,8 @@ from tap_analytics.config.resources import cursor_problems
 from tap_analytics.config.words import is_absolute
 from tap_analytics.reading import with_members
 from tap_analytics.rest.errors import RestError, ResultWindowError
+from tap_analytics.singer.decoding import decode_exactly
 from tap_analytics.singer.inference import infer, unloadable_names
-from tap_analytics.singer.records import decode_exactly
 from tap_analytics.sync.probe import RETRIES, probe_slice
 from tap_analytics.sync.replication import SyncContext, SyncPlan
 from tap_analytics.sync.slices import Slice

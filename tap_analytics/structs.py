@@ -21,7 +21,9 @@ def struct(fields: Mapping[str, Any], defaults: Mapping[str, Any], *, closed: bo
         attribute = f"f{number}"
         attributes.append((attribute, kind, defaults[name]) if name in defaults else (attribute, kind))
     names = {f"f{number}": name for number, name in enumerate(fields)}
-    return msgspec.defstruct("Row", attributes, rename=names, gc=False, kw_only=True, forbid_unknown_fields=closed)
+    # Where no member is required, values can be given in their order.
+    is_mixed = len(defaults) < len(fields)
+    return msgspec.defstruct("Row", attributes, rename=names, gc=False, kw_only=is_mixed, forbid_unknown_fields=closed)
 
 
 def optional(fields: Mapping[str, Any]) -> type[msgspec.Struct]:

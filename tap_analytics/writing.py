@@ -60,6 +60,12 @@ class WritingStream(EncodingStream):
             else:
                 yield from self._through_sdk(counter, write_messages=write_messages)
             self._complete_version()
+        self._report_discarded()
+
+    def _report_discarded(self) -> None:
+        if self._record_encoder is not None and (number := self._record_encoder.decoder.discarded):
+            dropped = "1 record was" if number == 1 else f"{number:,} records were"
+            self.inform_once(f"{dropped} dropped, as schema_contract says.")
 
     @contextmanager
     def _measured(self) -> Iterator[Counter]:
@@ -104,11 +110,13 @@ class WritingStream(EncodingStream):
             self._count(counter, 1)
 
     def _takes_fast_path(self) -> bool:
-        """Tell whether records leave as they came, and log why where they do not."""
+        """Tell whether records leave without being decoded, and log which road they take and why."""
         reason = self.slow_reason()
         if reason is not None:
             self.inform(f"records are decoded one by one: {reason}.")
-        return reason is None
+            return False
+        self.inform(f"records leave as the bytes they came in{self.encoder.exception}.")
+        return True
 
     def slow_reason(self) -> str | None:
         """Return why records have to be decoded one by one; None where they have not."""
@@ -116,7 +124,7 @@ class WritingStream(EncodingStream):
             return "only some of them are read"
         if type(self).post_process is not Stream.post_process:
             return "the stream has a post_process of its own"
-        return self._changes_records() or self.encoder.slow_reason
+        return self._mapped_by_the_sdk() or self.encoder.slow_reason
 
     def _mapped_once(self, record: Record) -> Iterator[Record]:
         """Yield what leaves of a record, unless a stream map filters it out.
@@ -136,6 +144,7 @@ class WritingStream(EncodingStream):
         with self.keeping_failure():
             super().emit_batches(batch_config)
             self._batches = False
+            self._report_discarded()
             if not self.children:
                 self._commit()
 

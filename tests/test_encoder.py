@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec import Raw
+from singer_sdk.helpers._flattening import FlatteningOptions
+from singer_sdk.mapper import SameRecordTransform
 
 from tap_analytics.rest.coverage import digest, plain_key
-from tap_analytics.singer.records import RecordEncoder, decode_exactly
+from tap_analytics.singer.flatten import Flattening, with_texts
+from tap_analytics.singer.output import encoder as json_encoder
+from tap_analytics.singer.records import RecordEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -53,8 +57,13 @@ def through(encoder: RecordEncoder, *records: str) -> list[str]:
     encoded = [bytes(record).decode() for record in encoder.encode(chunk)]
     for record, raw in zip(encoded, chunk, strict=True):
         exactly = json.loads(record, parse_float=Decimal)
-        assert encoder.conform(decode_exactly(raw)) == exactly, "what is decoded says the same"
+        assert encoder.decoder.decode(raw) == exactly, "what is decoded says the same"
     return encoded
+
+
+def processed(encoder: RecordEncoder, chunk: list[Raw]) -> list[bytes]:
+    """Return the records of a chunk as they leave."""
+    return [bytes(record) for encoded in encoder.process(chunk) for record in encoded]  # type: ignore[union-attr]
 
 
 # Nested records
@@ -107,9 +116,7 @@ def test_map_types_are_checked() -> None:
     record = '{"id":1,"prices":{"EUR":1.50,"USD":null}}'
     assert through(encoder, record) == [record]
     assert encoder.check([Raw(b'{"id":1,"prices":{"EUR":"1.50"}}')]) is None
-    assert encoder.conform(decode_exactly(Raw(b'{"id":1,"prices":{"EUR":"1.50"}}')))["prices"] == {
-        "EUR": Decimal("1.50")
-    }
+    assert encoder.decoder.decode(Raw(b'{"id":1,"prices":{"EUR":"1.50"}}'))["prices"] == {"EUR": Decimal("1.50")}
 
 
 # Cursors
@@ -182,6 +189,92 @@ def test_a_cursor_with_an_offset_is_read_as_it_came_and_written_in_utc() -> None
     assert bytes(encoder.encode(chunk)[0]) == b'{"id":1,"customer":{"at":"2026-01-31T09:00:00Z"}}'
 
 
+def test_timestamps_among_other_types_are_decoded_where_they_have_an_offset() -> None:
+    either = {"type": ["boolean", "string", "null"], "format": "date-time"}
+    encoder, _ = an_encoder({"id": {"type": "integer"}, "at": either})
+    chunk = [Raw(b'{"id":1,"at":"2026-01-31T10:00:00+01:00"}'), Raw(b'{"id":2,"at":true}')]
+    assert [json.loads(record)["at"] for record in processed(encoder, chunk)] == ["2026-01-31T09:00:00Z", True]
+
+
+# Flattening
+
+
+def flattened(
+    definition: dict[str, Any], levels: int, *records: str
+) -> tuple[RecordEncoder, list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the encoder of records with an object, the flat records that it makes, and those that the SDK makes."""
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}, "of": definition}, "required": ["id"]}
+    options = FlatteningOptions(enabled=True, max_level=levels)
+    stream_map = SameRecordTransform("things", schema, ["id"], options)
+    encoder = RecordEncoder(
+        with_texts(schema, levels),
+        selected=lambda _: True,
+        keys=["id"],
+        cursor=None,
+        warn=print,
+        flattening=Flattening(levels, stream_map.flatten_record),
+    )
+    chunk = [Raw(record.encode()) for record in records]
+    flat = [json.loads(record, parse_float=Decimal) for record in processed(encoder, chunk)]
+    by_the_sdk = [stream_map.transform(encoder.decoder.decode(record)) for record in chunk]
+    return encoder, flat, json.loads(json_encoder.encode(by_the_sdk), parse_float=Decimal)
+
+
+def test_nested_records_are_flattened_without_being_decoded() -> None:
+    encoder, flat, by_the_sdk = flattened(
+        ORDER["customer"],
+        2,
+        '{"id":1,"of":{"name":"\\u00e9","address":{"city":"Ulm","zip":"1"}}}',
+        '{"id":2,"of":null}',
+        '{"id":3,"of":{"at":null,"address":null}}',
+        '{"id":4,"of":{"address":{}}}',
+        '{"id":5}',
+    )
+    assert encoder.slow_reason is None
+    assert flat == by_the_sdk
+    assert flat[0] == {"id": 1, "of__name": "é", "of__address__city": "Ulm", "of__address__zip": "1"}
+    (record,) = processed(encoder, [Raw(b'{"id":1,"of":{"name":"\\u00e9"}}')])
+    assert record == b'{"id":1,"of__name":"\\u00e9"}', "the bytes that came"
+
+
+@pytest.mark.parametrize(
+    ("levels", "text"),
+    [
+        (1, '{"id":1,"of":{"name":"x","address":{"city":"Köln","more":[1.50,1e5,12345678901234567890123]}}}'),
+        (1, '{"id":1,"of":{"name":"x","address":{"city":"Ulm","more":[1.50,1e5,12345678901234567890123]}}}'),
+        (2, '{"id":1,"of":{"new":1,"name":"x"}}'),
+        (2, '{"id":1,"of":{"name":7}}'),
+        (2, '{"id":1,"of":{"at":"2026-01-31T10:00:00+01:00"}}'),
+        (2, '{"id":1,"of":[]}'),
+    ],
+)
+def test_flat_records_are_those_of_the_sdk(levels: int, text: str) -> None:
+    encoder, flat, by_the_sdk = flattened(ORDER["customer"], levels, text, '{"id":2,"of":{"name":"y"}}')
+    assert encoder.slow_reason is None
+    assert flat == by_the_sdk
+
+
+@pytest.mark.parametrize(
+    ("definition", "reason"),
+    [
+        ({"type": ["object", "string"], "properties": {"a": TEXT}}, "of is not always an object of known properties"),
+        ({"type": "object", "properties": {}}, "of is not always an object of known properties"),
+        ({"type": "object", "properties": {"a": TEXT}, "required": ["b"]}, "not always an object of known properties"),
+        ({"type": ["object"], "properties": {"a": {"type": "array", "items": [TEXT]}}}, "judged by items"),
+    ],
+    ids=str,
+)
+def test_what_only_the_sdk_can_flatten(definition: dict[str, Any], reason: str) -> None:
+    encoder, *_ = flattened(definition, 1)
+    assert reason in str(encoder.slow_reason)
+
+
+def test_columns_without_a_type_are_texts_where_objects_are_flattened() -> None:
+    of = {"type": "object", "properties": {"any": {}, "deep": {"type": "object", "properties": {"any": {}}}}}
+    _, flat, by_the_sdk = flattened(of, 1, '{"id":1,"of":{"any":1.50,"deep":{"any":[1]}}}')
+    assert flat == by_the_sdk == [{"id": 1, "of__any": "1.50", "of__deep": '{"any":[1]}'}]
+
+
 # What only a validator can judge
 
 
@@ -251,5 +344,5 @@ def test_common_keywords_are_judged_without_decoding(
 def test_values_are_judged_exactly(definition: dict[str, Any], value: str, expected: object) -> None:
     schema = {"type": "object", "properties": {"id": {"type": "integer"}, "field": definition}}
     encoder = RecordEncoder(schema, selected=lambda _: True, keys=["id"], cursor=None, warn=print)
-    found = encoder.conform(decode_exactly(Raw(f'{{"id":1,"field":{value}}}'.encode())))["field"]
+    found = encoder.decoder.decode(Raw(f'{{"id":1,"field":{value}}}'.encode()))["field"]
     assert (found, str(found)) == (expected, str(expected))

@@ -18,7 +18,7 @@ from singer_sdk.exceptions import DiscoveryError
 from sandbox import Fault
 from tap_analytics.singer.inference import infer, unloadable_names
 from tap_analytics.singer.output import encoder as json_encoder
-from tap_analytics.singer.records import RecordEncoder, decode_exactly
+from tap_analytics.singer.records import RecordEncoder
 from tests.singer import FORMATS, run_tap
 from tests.test_resources import keys, put, resource
 
@@ -77,7 +77,7 @@ def test_every_record_leaves_valid_under_its_schema(records: list[Words], evolve
     validator.check_schema(schema)
     encoder = RecordEncoder(schema, selected=lambda _: True, keys=["id"], cursor=None, warn=print)
     for record in records:
-        left = encoder.conform(decode_exactly(Raw(json_encoder.encode(record))))
+        left = encoder.decoder.decode(Raw(json_encoder.encode(record)))
         validator.validate(json.loads(json_encoder.encode(left)))
         assert {name for name, value in record.items() if value is not None} == {
             name for name, value in left.items() if value is not None
@@ -333,23 +333,70 @@ def test_discovery_that_fails_prints_the_catalog_of_the_others(sandbox: Sandbox,
 # What becomes of the records
 
 
+FLATTENED: Words = {"flattening_enabled": True, "flattening_max_depth": 2}
+JUDGED: Words = {"properties": {"id": {"type": "string"}, "n": {"type": "number", "multipleOf": 2}}}
+
+
 @pytest.mark.parametrize(
-    ("others", "reason"),
+    ("words", "others", "road"),
     [
-        ({}, None),
-        ({"stream_maps": {"things": {"__alias__": "others"}}}, None),
-        ({"stream_maps": {"things": {"twice": "id + id"}}}, "stream_maps"),
-        ({"flattening_enabled": True, "flattening_max_depth": 2}, "flattening"),
+        ({}, {}, "records leave as the bytes they came in."),
+        ({}, {"stream_maps": {"things": {"__alias__": "others"}}}, "records leave as the bytes they came in."),
+        ({}, FLATTENED, "records leave as the bytes they came in, their objects flattened."),
+        ({}, {"stream_maps": {"things": {"twice": "id + id"}}}, "records are decoded one by one: stream_maps change"),
+        ({"schema": JUDGED}, {}, "records are decoded one by one: n is judged by multipleOf."),
+        ({"schema": JUDGED}, FLATTENED, "records are decoded one by one: n is judged by multipleOf."),
     ],
     ids=str,
 )
-def test_a_stream_that_is_slow_says_why(sandbox: Sandbox, config: Words, others: Words, reason: str | None) -> None:
+def test_each_stream_says_which_road_its_records_take(
+    sandbox: Sandbox, config: Words, words: Words, others: Words, road: str
+) -> None:
     put(sandbox, {"id": "a", "of": {"b": 1}})
-    run = run_tap(config | {"resources": [resource()]} | others)
+    run = run_tap(config | {"resources": [resource(**words)]} | others)
     assert run.returncode == 0, run.stderr
-    lines = [line for line in run.stderr.splitlines() if "decoded one by one" in line]
-    assert len(lines) == (reason is not None)
-    assert all("INFO" in line and "things" in line and str(reason) in line for line in lines)
+    (line,) = [line for line in run.stderr.splitlines() if "things: records" in line]
+    assert road in line
+    assert "INFO" in line
+
+
+def test_a_stream_says_that_what_is_not_selected_is_left_out(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox, {"id": "a", "of": {"b": 1, "c": 2}})
+    catalog = json.loads(run_tap(config | {"resources": [resource()]}, args=["--discover"]).stdout)
+    for entry in catalog["streams"][0]["metadata"]:
+        entry["metadata"]["selected"] = entry["breadcrumb"][-1:] != ["c"]
+    run = run_tap(config | {"resources": [resource()]}, catalog=catalog)
+    assert run.said("INFO", "things: records leave as the bytes they came in, without what is not selected.")
+    assert run.records["things"] == [{"id": "a", "of": {"b": 1}}]
+
+
+def test_records_that_do_not_fit_are_decoded_and_the_others_leave_as_they_came(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox, {"id": "a", "n": "\u00e9"}, {"id": "b", "n": 7}, {"id": "c", "n": "\u00e9"}, {"id": "d", "n": 8})
+    run = run_tap(config | {"resources": [resource()]})
+    assert run.records["things"] == [{"id": key, "n": n} for key, n in zip("abcd", ["é", "7", "é", "8"], strict=True)]
+    assert run.stdout.count('"n": "\\u00e9"') == 2, "they left as the bytes they came in"
+    lines = [line for line in run.stderr.splitlines() if "do not fit the schema" in line]
+    assert [line.partition("things: ")[2] for line in lines] == [
+        "records that do not fit the schema are decoded, which is slower: one differs at `$.n`."
+    ]
+
+
+def test_a_record_that_is_refused_keeps_back_none_before_it(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox, {"id": "a", "n": "x"}, {"id": "b", "n": 7}, {"n": "no key"}, {"id": "c"})
+    schema = {"properties": {"id": {"type": "string"}, "n": {"type": ["string", "null"]}}}
+    run = run_tap(config | {"resources": [resource(schema=schema)]})
+    assert run.returncode == 1
+    assert run.records["things"] == [{"id": "a", "n": "x"}, {"id": "b", "n": "7"}]
+    assert run.said("record 3 of the answer has no id")
+
+
+def test_dropped_records_are_counted(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox, {"id": "a"}, {"id": "b", "new": 1}, {"id": "c", "new": 2})
+    schema = {"properties": {"id": {"type": "string"}}}
+    declared = resource(schema=schema) | {"schema_contract": "discard_row"}
+    run = run_tap(config | {"resources": [declared]})
+    assert keys(run.records["things"]) == ["a"]
+    assert run.said("INFO", "things: 2 records were dropped, as schema_contract says.")
 
 
 def test_flattening_tells_which_nested_fields_it_loses(sandbox: Sandbox, config: Words) -> None:

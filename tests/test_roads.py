@@ -176,17 +176,22 @@ def messages(
     return [*[message for message in found if message["type"] != "STATE"], {"failed": tap.failures}]
 
 
+FLATTENED = [{"flattening_enabled": True, "flattening_max_depth": levels} for levels in (1, 2)]
+
+
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(streams())
-def test_both_roads_say_the_same(sandbox: Sandbox, stream: tuple[dict[str, Any], set[tuple[str, ...]], str]) -> None:
+@given(streams(), st.sampled_from([{}, *FLATTENED]))
+def test_both_roads_say_the_same(
+    sandbox: Sandbox, stream: tuple[dict[str, Any], set[tuple[str, ...]], str], others: dict[str, Any]
+) -> None:
     schema, selected, body = stream
     sandbox.behave()
     sandbox.misbehave(Fault("body", body=body.encode(), times=None))
     logging.disable()
     try:
-        raw = messages(sandbox, schema, selected)
-        through_the_sdk = messages(sandbox, schema, selected, **ROADS["through the SDK"])
+        raw = messages(sandbox, schema, selected, **others)
+        through_the_sdk = messages(sandbox, schema, selected, **ROADS["through the SDK"], **others)
     finally:
         logging.disable(logging.NOTSET)
     assert raw == through_the_sdk

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -26,6 +26,9 @@ from tap_analytics.singer.schema import (
     kinds,
 )
 from tap_analytics.structs import can_be_a_field, optional, struct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Attributes = tuple[str | int, ...]
 """The attributes that lead from a compiled row to a value, with `ITEMS` and `VALUES` where there are many."""
@@ -90,11 +93,22 @@ class Rules:
     """Whether the projection rewrites timestamps."""
     unknown: AbstractSet[tuple[Path, str]] = frozenset()
     """The unknown properties that were seen: the path of the object and the name."""
+    flattened_levels: int = 0
+    """How many levels of objects are flattened, which leaves no unknown property in them."""
 
     def unknown_at(self, path: Path, definition: Definition) -> set[str]:
         """Return the names that the object at a path is known to have, or must have, beside its properties."""
         seen = {name for other, name in self.unknown if other == path}
         return seen.union(definition.get("required", ())).difference(definition["properties"])
+
+    def allows_unknown(self, definition: Definition, path: Path) -> bool:
+        """Tell whether an object may leave with properties that its definition does not name."""
+        is_flattened = self.flattens(definition, path)
+        return bool(path) and not is_flattened and definition.get("additionalProperties", True) is not False
+
+    def flattens(self, definition: Definition, path: Path) -> bool:
+        """Tell whether the object at a path is flattened."""
+        return bool(definition.get("properties")) and 0 < len(path) <= self.flattened_levels and ITEMS not in path
 
 
 class Projection:
@@ -102,6 +116,14 @@ class Projection:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
+
+    def decoder(self, schema: Definition, *, hook: Callable[[type, Any], object]) -> Callable[[Raw], object] | None:
+        """Return what decodes of a record what may leave; None where that is all of it, as it came.
+
+        Raises UncompilableError where msgspec cannot tell the types of the schema apart.
+        """
+        kept = self.kept({"type": "object", **schema}, ())
+        return None if kept is Raw else decoder(kept, hook=hook).decode
 
     def kept(self, definition: object, path: Path) -> Any:  # noqa: ANN401 - a type that msgspec takes
         """Return the type that keeps a value; `Raw` where the value leaves as it came.
@@ -130,7 +152,7 @@ class Projection:
         unknown = self._rules.unknown_at(path, definition)
         selected = [name for name in properties if self._rules.selected((*path, name))]
         fields = {name: self.kept(properties[name], (*path, name)) for name in selected}
-        if allows_unknown(definition, path):
+        if self._rules.allows_unknown(definition, path):
             additional = self._additional(definition, path)
             fields |= {name: additional for name in sorted(unknown) if self._rules.selected((*path, name))}
         if fields.keys() == {*properties, *unknown} and all(kind is Raw for kind in fields.values()):
@@ -185,10 +207,9 @@ class Check:
         required = {*schema.get("required", ()), *keys} & schema["properties"].keys()
         try:
             row = self._struct({**schema, "required": required}, (), (), keys=set(keys))
-            return msgspec.json.Decoder(row)
         except (TypeError, ValueError, OverflowError) as error:
-            msg = f"msgspec does not know such a type: {error}"
-            raise UncompilableError(msg) from None
+            raise _unknown_type(error) from None
+        return decoder(row)
 
     def _struct(
         self, definition: Definition, path: Path, attributes: Attributes, *, keys: AbstractSet[str] = frozenset()
@@ -198,7 +219,8 @@ class Check:
         _require_fields([*properties, *unknown], path)
         additional = definition.get("additionalProperties", True)
         # What becomes of an unknown property is decided when it is first seen.
-        closed = not path or self._rules.is_strict or additional not in (True, {}) or self._changes(definition, path)
+        changes = self._rules.flattens(definition, path) or self._projection.kept(definition, path) is not Raw
+        closed = not path or self._rules.is_strict or additional not in (True, {}) or changes
         if closed:
             self.closed.add(path)
         fields: dict[str, Any] = {}
@@ -211,9 +233,6 @@ class Check:
             if is_optional:
                 defaults[name] = UNSET
         return struct(fields, defaults, closed=closed)
-
-    def _changes(self, definition: Definition, path: Path) -> bool:
-        return self._projection.kept(definition, path) is not Raw
 
     def _type(self, definition: object, path: Path, attributes: Attributes, *, not_null: bool = False) -> Any:  # noqa: ANN401 - a type that msgspec takes
         """Return the type that checks a value; bytes as they are, where there is nothing to check."""
@@ -280,14 +299,21 @@ class Check:
         return _FORMATS.get(definition.get("format", ""), _limited(str, "string", definition))
 
 
+def decoder(kind: Any, *, hook: Callable[[type, Any], object] | None = None) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - a type
+    """Return the decoder of a type; raise UncompilableError where msgspec has no such type."""
+    try:
+        return msgspec.json.Decoder(kind, dec_hook=hook)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _unknown_type(error) from None
+
+
+def _unknown_type(error: Exception) -> UncompilableError:
+    return UncompilableError(f"msgspec does not know such a type: {error}")
+
+
 def is_instant(definition: Definition) -> bool:
     """Tell whether a definition is one of timestamps."""
     return definition.get("format") == "date-time" and "string" in kinds(definition)
-
-
-def allows_unknown(definition: Definition, path: Path) -> bool:
-    """Tell whether an object may leave with properties that its definition does not name."""
-    return bool(path) and definition.get("additionalProperties", True) is not False
 
 
 def _limited(kind: Any, name: str, definition: Definition) -> Any:  # noqa: ANN401 - types that msgspec takes

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tap_analytics.singer.compile import Attributes, Rules
+    from tap_analytics.singer.flatten import Flattening
     from tap_analytics.singer.schema import Definition, Path
 
 
@@ -37,7 +38,7 @@ class Reading(NamedTuple):
 class FastPath:
     """The decoders of one schema: one finds whatever does not fit it, the other keeps what may leave."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a stream knows of its records
         self,
         schema: Definition,
         rules: Rules,
@@ -45,11 +46,14 @@ class FastPath:
         keys: Sequence[str],
         cursor: Path | None,
         report_local_time: Callable[[], None],
+        flattening: Flattening | None = None,
     ) -> None:
         self._report_local_time = report_local_time
         self._has_local_times = False
         self.slow_reason: str | None = None
         """Why records must be decoded one by one, or None where they need not."""
+        self.misfit = ""
+        """What the last record that did not fit has, or where it differs from the schema."""
         self.closed: set[Path] = set()
         """The paths of objects in which unknown properties are noticed."""
         self.project: Callable[[Raw], object] | None = None
@@ -57,12 +61,14 @@ class FastPath:
         check = Check(rules, cursor=cursor, key=_plain_key(schema, keys))
         try:
             self._check = check.decoder(schema, keys=keys)
-            kept = Projection(rules).kept({"type": "object", **schema}, ())
+            if flattening is None:
+                self.project = Projection(rules).decoder(schema, hook=self._instant)
+            else:
+                self.project = flattening.decoder(schema, rules, hook=self._instant)
         except UncompilableError as error:
             self.slow_reason = str(error)
             return
         self.closed = check.closed
-        self.project = None if kept is Raw else msgspec.json.Decoder(kept, dec_hook=self._instant).decode
         self._rewrites_instants = rules.rewrites_instants
         self._reader = RowReader(
             check.cursor,
@@ -80,7 +86,8 @@ class FastPath:
             return None
         try:
             reading = self._reader.read(self._check.decode, records)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, RecursionError) as error:
+            self.misfit = _difference(str(error))
             return None
         return reading._replace(in_utc=True) if self._rewrites_instants else reading
 
@@ -180,6 +187,14 @@ def _plain_key(schema: Definition, keys: Sequence[str]) -> str | None:
     is_plain = isinstance(definition, Mapping) and "format" not in definition
     is_plain = is_plain and {*kinds(definition)} - {"null"} in ({"string"}, {"integer"})
     return keys[0] if is_plain else None
+
+
+def _difference(message: str) -> str:
+    """Return what the message of a decoder says of a record, without any of its values."""
+    where = message.rpartition(" - at ")[2]
+    if where.startswith("`$["):
+        where = "its cursor"  # one of a list of them
+    return where if where == message else f"one differs at {where}"
 
 
 def _getter(attributes: Attributes) -> Callable[[object], object]:
