@@ -44,13 +44,13 @@ psql: override export SQL := $(value SQL)
 psql: .venv/.installed ## Look at what the last demo left in Postgres, with SQL (SQL="select 1" runs one query)
 	@$(BIN)/python -m demo.psql $(if $(value SQL),--command "$$SQL")
 
-test: lint .cache/dagster/.tried ## Check the code, and run all tests
+test: lint .cache/dagster/.tried .cache/target-jsonl/.tried ## Check the code, and run all tests
 	@echo "==> tests, all of them"
 	@$(BIN)/pytest $(SIDE_BY_SIDE)
 	@echo "==> what has to do with time, at two other instants"
 	@$(BIN)/python -m tests.calendar --few
 
-coverage: .venv/.installed .cache/dagster/.tried ## Run all tests, and report which lines they do not reach
+coverage: .venv/.installed .cache/dagster/.tried .cache/target-jsonl/.tried ## Run all tests, and report which lines they do not reach
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE)
 	@$(BIN)/coverage combine --quiet
@@ -131,14 +131,16 @@ $(UV): .tools/python Makefile
 		--editable . --editable loader
 	@touch $@
 
-# What an example needs, in an environment of its own, so that no test fetches anything. Where it cannot be fetched, the
-# test of the example is left out, and the next `make test` tries again.
-.cache/dagster/.tried: FORCE
-	@if [ ! -e .cache/dagster/.installed ] || [ examples/dagster/requirements.txt -nt .cache/dagster/.installed ]; then \
-		echo "==> environment: Dagster, for an example, into .cache/dagster"; mkdir -p .cache; \
-		{ $(UV) venv --quiet --clear --python "$$(cat .tools/python)" .cache/dagster && \
-		$(UV) pip install --quiet --compile-bytecode --python .cache/dagster/bin/python \
-			--requirement examples/dagster/requirements.txt "$$(grep ^time-machine== constraints.txt)" && \
-		touch .cache/dagster/.installed; } || echo "==> it cannot be fetched: the test of that example is left out"; fi
+# What an example or a test needs in an environment of its own, so that no test fetches anything. Where it cannot be
+# fetched, the test is left out, and the next `make test` tries again.
+.cache/dagster/.tried: REQUIREMENTS = examples/dagster/requirements.txt
+.cache/target-jsonl/.tried: REQUIREMENTS = tests/target-jsonl.txt
+.cache/%/.tried: FORCE
+	@if [ ! -e .cache/$*/.installed ] || [ $(REQUIREMENTS) -nt .cache/$*/.installed ]; then \
+		echo "==> environment: $*, for a test, into .cache/$*"; mkdir -p .cache; \
+		{ $(UV) venv --quiet --clear --python "$$(cat .tools/python)" .cache/$* && \
+		$(UV) pip install --quiet --compile-bytecode --python .cache/$*/bin/python \
+			--requirement $(REQUIREMENTS) "$$(grep ^time-machine== constraints.txt)" && \
+		touch .cache/$*/.installed; } || echo "==> it cannot be fetched: the test that needs it is left out"; fi
 
 FORCE:

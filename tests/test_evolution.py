@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
@@ -18,12 +24,19 @@ from tap_analytics.singer.evolution import learned, with_learned
 from tap_analytics.singer.inference import infer
 from tap_analytics.singer.output import encoder as json_encoder
 from tap_analytics.singer.records import RecordEncoder, SchemaChange
-from tests.singer import FORMATS
+from tap_analytics.singer.schema import kinds
+from tests.singer import FORMATS, Run, run_tap
+from tests.test_resources import put, resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sandbox import Sandbox
+
 EVOLVE = SchemaContract("evolve", "evolve")
+
+NAMED = {"file_naming_scheme": "{stream_name}-{timestamp}.csv", "timestamp_format": "%Y-%m-%dT%H%M%S.%f"}
+"""The settings of target-csv that docs/loading.md shows."""
 
 Words = dict[str, Any]
 
@@ -133,8 +146,9 @@ def test_the_schema_stays_where_nothing_is_lost(sample: Words, later: object, wr
     assert records == [{"id": 2, "f": written}]
 
 
-def test_a_field_of_which_only_null_is_known_is_in_no_schema_message() -> None:
-    encoder, _ = an_encoder([{"id": 1, "f": None}])
+@pytest.mark.parametrize("contract", [EVOLVE, SchemaContract("evolve", "discard_value")], ids=str)
+def test_a_field_of_which_only_null_is_known_is_in_no_schema_message(contract: SchemaContract) -> None:
+    encoder, _ = an_encoder([{"id": 1, "f": None}], contract)
     assert encoder.loadable_schema["properties"].keys() == {"id"}
     assert left(encoder, {"id": 1, "f": None, "g": None}) == ([{"id": 1, "f": None, "g": None}], [])
     records, schemas = left(encoder, {"id": 1, "f": None, "g": 1})
@@ -317,3 +331,154 @@ def test_nothing_is_lost_where_everything_evolves(sample: list[Words], chunks: l
         contract=EVOLVE,
     )
     assert not [one for one in steps(again, chunks, decoded=False) if isinstance(one, SchemaChange)]
+
+
+# The whole road
+
+FIRST: list[Words] = [
+    {"id": number, "n": 1, "late": None, "last": "x", "of": {"a": 1, "secret": 1}, "secret": 1} for number in range(10)
+]
+LATER: list[Words] = [
+    {"id": 10, "n": 1.5, "late": "2026-01-31", "last": "y", "of": {"a": 1, "secret": {"b": 1}}, "secret": {"b": 1}},
+    {"id": 11, "of": {"a": 2, "new": 1}, "fresh": [1, "x"]},
+]
+WITHOUT = [("properties", "secret"), ("properties", "of", "properties", "secret")]
+
+
+@pytest.fixture
+def grown(sandbox: Sandbox, config: Words) -> tuple[Words, Words]:
+    """Return settings and a catalog of a resource whose records have grown since the catalog was made."""
+    return grow(sandbox, config)
+
+
+def grow(sandbox: Sandbox, config: Words, *, columns: Words | None = None) -> tuple[Words, Words]:
+    """Have the records of a resource grow after discovery, and return settings and catalog."""
+    settings = config | {"resources": [resource(columns=columns or {})]}
+    put(sandbox, *FIRST)
+    catalog = json.loads(run_tap(settings, args=["--discover"]).stdout)
+    for entry in catalog["streams"][0]["metadata"]:
+        entry["metadata"]["selected"] = tuple(entry["breadcrumb"]) not in WITHOUT
+    put(sandbox, *FIRST, *LATER)
+    return settings, catalog
+
+
+def json_types(definition: Words) -> list[str]:
+    return [kind for kind in kinds(definition) if kind != "null"]
+
+
+def schemas_of(run: Run) -> list[Words]:
+    assert run.returncode == 0, run.stderr
+    return [message["schema"]["properties"] for message in run.messages if message["type"] == "SCHEMA"]
+
+
+def test_the_state_carries_what_was_learned_to_the_next_run(sandbox: Sandbox, grown: tuple[Words, Words]) -> None:
+    settings, catalog = grown
+    first = run_tap(settings, catalog=catalog)
+    before, after = schemas_of(first)
+    assert [*before] == ["id", "n", "last", "of"]
+    assert [*after] == [*before, "late", "fresh"], "a new column comes last"
+    assert [json_types(after[name]) for name in after] == [
+        ["integer"],
+        ["number"],
+        ["string"],
+        ["object"],
+        ["string"],
+        ["array"],
+    ]
+    assert first.records["things"][10:] == [
+        {"id": 10, "n": Decimal("1.5"), "late": "2026-01-31", "last": "y", "of": {"a": 1}},
+        {"id": 11, "of": {"a": 2, "new": 1}, "fresh": [1, "x"]},
+    ], "what the catalog excludes never comes in"
+    put(sandbox, *FIRST)
+    again = run_tap(settings, catalog=catalog, state=first.state)
+    assert schemas_of(again) == [after], "the next run begins with it"
+    assert schemas_of(run_tap(settings, catalog=catalog, state=again.state)) == [after], "and does not alternate"
+
+
+def test_a_new_field_is_selected_as_its_object_is(grown: tuple[Words, Words]) -> None:
+    settings, catalog = grown
+    for entry in catalog["streams"][0]["metadata"]:
+        entry["metadata"]["selected"] &= entry["breadcrumb"] != ["properties", "of"]
+    run = run_tap(settings, catalog=catalog)
+    assert [*schemas_of(run)[-1]] == ["id", "n", "last", "late", "fresh"]
+    assert not any("of" in record for record in run.records["things"])
+
+
+def test_a_batch_file_holds_records_of_one_schema(grown: tuple[Words, Words], tmp_path: Path) -> None:
+    settings, catalog = grown
+    batches = {"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": {"root": tmp_path.as_uri()}}
+    run = run_tap(settings | {"batch_config": batches}, catalog=catalog)
+    assert len(schemas_of(run)) == 2
+    messages = [message for message in run.messages if message["type"] in {"SCHEMA", "BATCH"}]
+    assert [message["type"] for message in messages] == ["SCHEMA", "BATCH"] * 2
+    files = [Path(urlsplit(message["manifest"][0]).path) for message in messages[1::2]]
+    assert [len(gzip.decompress(file.read_bytes()).splitlines()) for file in files] == [10, 2]
+
+
+# Through loaders
+
+
+def load(command: Path, run: Run, directory: Path, **settings: object) -> str:
+    """Have a loader take what a run has written; return the last line of its log where it fails."""
+    config = directory / "loader.json"
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    done = subprocess.run(
+        [command, "--config", config], input=run.stdout, text=True, cwd=directory, capture_output=True, check=False
+    )
+    return done.stderr.splitlines()[-1] if done.returncode else ""
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    """Return the rows of a file, by the names of its columns."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+TARGET_CSV = Path(sys.executable).parent / "target-csv"
+DATE = {"late": {"data_type": "date"}}
+
+
+def test_files_of_csv_keep_all_rows(sandbox: Sandbox, config: Words, tmp_path: Path) -> None:
+    settings, catalog = grow(sandbox, config, columns=DATE)
+    assert load(TARGET_CSV, run_tap(settings, catalog=catalog), tmp_path) == ""
+    rows = rows_of(tmp_path / "things.csv")
+    assert [(row["id"], row["n"], row["last"]) for row in rows[8:]] == [
+        ("8", "1", "x"),
+        ("9", "1", "x"),
+        ("10", "1.5", "y"),
+        ("11", "", ""),
+    ], "rows of the narrower schema are shorter, and in their columns"
+    assert [(row["late"], row["fresh"]) for row in rows[9:]] == [("", None), ("2026-01-31", ""), ("", "[1, 'x']")]
+
+
+def test_csv_needs_a_file_for_each_schema_where_rows_are_written_in_between(
+    sandbox: Sandbox, config: Words, tmp_path: Path
+) -> None:
+    settings, catalog = grow(sandbox, config, columns=DATE)
+    run = run_tap(settings, catalog=catalog)
+    # As every five minutes.
+    assert load(TARGET_CSV, run, tmp_path, batch_size_rows=1) == ""
+    assert [row["id"] for row in rows_of(tmp_path / "things.csv")] == ["10", "11"], "target-csv begins the file anew"
+    page = (Path(__file__).parents[1] / "docs" / "loading.md").read_text(encoding="utf-8")
+    assert all(f'{name}: "{value}"' in page for name, value in NAMED.items())
+    assert load(TARGET_CSV, run, tmp_path, batch_size_rows=1, **NAMED) == ""
+    files = sorted(tmp_path.glob("things-*.csv"))
+    assert [[row["id"] for row in rows_of(file)] for file in files] == [[str(n) for n in range(10)], ["10", "11"]]
+
+
+def test_csv_ends_at_a_field_that_has_only_been_null(grown: tuple[Words, Words], tmp_path: Path) -> None:
+    settings, catalog = grown
+    # Why docs/loading.md has it declared or deselected.
+    said = load(TARGET_CSV, run_tap(settings, catalog=catalog), tmp_path)
+    assert "dict contains fields not in fieldnames: 'late'" in said
+
+
+def test_lines_of_json_keep_all_records(grown: tuple[Words, Words], tmp_path: Path) -> None:
+    command = Path(__file__).parents[1] / ".cache" / "target-jsonl" / "bin" / "target-jsonl"
+    if not (command.parents[1] / ".installed").exists():
+        pytest.skip("target-jsonl is not installed: make .cache/target-jsonl/.tried")
+    settings, catalog = grown
+    run = run_tap(settings, catalog=catalog)
+    assert load(command, run, tmp_path, do_timestamp_file=False) == ""
+    lines = (tmp_path / "things.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line, parse_float=Decimal) for line in lines] == run.records["things"]

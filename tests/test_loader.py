@@ -23,10 +23,15 @@ from target_postgres.target import TargetPostgres
 from target_postgres_fast.target import TargetPostgresFast
 
 from demo.postgres import Server, postgres
-from demo.project import TABLES, Project, sandbox
+from demo.project import TABLES, Project
+from demo.project import sandbox as sandbox_of_the_demo
+from tests.singer import run_tap
+from tests.test_evolution import grow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from sandbox import Sandbox
 
 Message = dict[str, Any]
 Rows = list[dict[str, str | None]]
@@ -555,6 +560,26 @@ def test_a_column_is_widened(growth: Growth, runs: int, fast: Warehouse) -> None
     assert tuple(row["value"] for row in fast.rows("things")) == (again, growth.shown[1])
 
 
+def test_what_the_tap_sends_while_a_stream_grows_is_loaded_whole(
+    both: tuple[Warehouse, Warehouse], sandbox: Sandbox, config: Message
+) -> None:
+    settings, catalog = grow(sandbox, config)
+    lines = run_tap(settings, catalog=catalog).stdout.splitlines()
+    plain, fast = both
+    for warehouse, number in ((plain, "bigint"), (fast, "numeric")):
+        warehouse.load(*lines)
+        assert warehouse.columns("things") == {
+            "id": "bigint", "n": number, "last": "text", "of": "jsonb", "late": "date", "fresh": "jsonb",
+        }  # fmt: skip
+        *old, first, second = sorted(warehouse.rows("things"), key=lambda row: int(row["id"] or 0))
+        assert [(row["id"], row["n"], row["last"], row["late"]) for row in old] == [
+            (str(at), "1", "x", None) for at in range(10)
+        ]
+        assert (first["last"], first["late"]) == ("y", "2026-01-31")
+        assert json.loads(second["fresh"] or "") == [1, "x"]
+    assert (first["n"], second["n"]) == ("1.5", None)
+
+
 @pytest.mark.parametrize(
     ("growth", "rounded"),
     [
@@ -730,7 +755,7 @@ def test_the_command_loads_what_it_is_given(fast: Warehouse, tmp_path: Path) -> 
 
 
 def test_both_loaders_of_the_project_fill_the_same_tables(both: tuple[Warehouse, Warehouse], tmp_path: Path) -> None:
-    with sandbox(tmp_path / "sandbox.log", "--now", "2026-06-01T00:00:00Z") as api:
+    with sandbox_of_the_demo(tmp_path / "sandbox.log", "--now", "2026-06-01T00:00:00Z") as api:
         for warehouse, loader in zip(both, ("target-postgres", "target-postgres-fast"), strict=True):
             place = tmp_path / loader
             project = Project.create(place, api=api, server=warehouse.server, schema=warehouse.schema)

@@ -38,11 +38,16 @@ class Evolution:
         What is deselected stays as it is. Text that is empty or blank widens no type: it stands for null.
         """
         grown: Definition = self._grown_members(schema, record, ())
-        if grown is not schema:
-            # A key whose type was open has one now, and is never null.
-            closed = {name: _without_null(grown["properties"][name]) for name in schema.get("required", ())}
-            return {**grown, "properties": {**grown["properties"], **closed}}
-        return schema
+        if grown is schema:
+            return schema
+        # A key whose type was open has one now, and is never null.
+        closed = {name: _without_null(grown["properties"][name]) for name in schema.get("required", ())}
+        properties: dict[str, Any] = {**grown["properties"], **closed}
+        # A column that becomes loadable is a new one: it comes last, and the columns before keep their places.
+        for name, definition in schema["properties"].items():
+            if is_open(definition) and not is_open(properties[name]):
+                properties[name] = properties.pop(name)
+        return {**grown, "properties": properties}
 
     def _grown(self, definition: Any, value: object, path: Path) -> Any:  # noqa: ANN401 - any schema
         if value is None or not isinstance(definition, Mapping) or not self._selected(path):
@@ -52,7 +57,8 @@ class Evolution:
             return self._grown_members(definition, value, path)
         if isinstance(value, list) and "array" in named:
             return self._grown_items(definition, value, path)
-        if not self._types or not named or _holds(value, definition):
+        may_widen = self._types or (self._columns and is_open(definition))
+        if not may_widen or not named or _holds(value, definition):
             return definition
         annotations = {word: text for word, text in definition.items() if word not in VALIDATING | {"format"}}
         wider = settle(merge(definition, define(value)), evolves=True)

@@ -90,6 +90,7 @@ class RecordEncoder:
         self.schema = schema
         self._inform = inform
         self._flattening = flattening
+        self._flattened_levels = flattening.levels if flattening is not None else 0
         self._selected = selected
         self._warn = warn
         self._keys = tuple(keys)
@@ -109,7 +110,11 @@ class RecordEncoder:
 
     def _compile(self) -> None:
         self._rules = Rules(
-            self._selected, self._is_strict, self._rewrites_instants, self._known_unknown, self._flattened_levels
+            self._selected,
+            self._is_strict,
+            self._rewrites_instants,
+            self._known_unknown,
+            self._flattened_levels,
         )
         self._fast = FastPath(
             self.schema,
@@ -119,10 +124,6 @@ class RecordEncoder:
             report_local_time=self.decoder.conformer.report_local_time,
             flattening=self._flattening,
         )
-
-    @property
-    def _flattened_levels(self) -> int:
-        return self._flattening.levels if self._flattening is not None else 0
 
     @property
     def slow_reason(self) -> str | None:
