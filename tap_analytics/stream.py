@@ -13,6 +13,8 @@ from tap_analytics.config.resources import cursor_problems
 from tap_analytics.config.words import is_absolute
 from tap_analytics.reading import with_members
 from tap_analytics.rest.errors import RestError, ResultWindowError
+from tap_analytics.rest.later import later_position
+from tap_analytics.rest.walk import ChainWalk
 from tap_analytics.singer.decoding import decode_exactly
 from tap_analytics.singer.inference import infer, unloadable_names
 from tap_analytics.sync.probe import RETRIES, probe_slice
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
 
     from tap_analytics.rest.pages import Page
     from tap_analytics.rest.request import Request
+    from tap_analytics.rest.walk import Walk
 
 SAMPLE = 1000
-"""Records that a schema is inferred from at most."""
+"""Records that a schema is inferred from at most, of the first pages and of a later one."""
 
 SAMPLED_PARENTS = 20
 """Parent records whose children are looked at for a schema, at most."""
@@ -68,7 +71,7 @@ class RestStream(WritingStream):
             msg = "a sample needs base_url"
             raise DiscoveryError(msg)
         evolves = self.resource.contract.data_type == "evolve"
-        records = list(self.sample())
+        records = [*map(decode_exactly, self._spread())]
         if not records:
             self.inform("there is no record to infer a schema from; it has the key and the declared columns only.")
         columns = self.resource.column_schemas
@@ -98,12 +101,34 @@ class RestStream(WritingStream):
         yield from map(decode_exactly, islice(self._sampled(), SAMPLE))
 
     def _sampled(self) -> Iterator[Raw]:
+        for page, one, _ in self._sampled_pages():
+            yield from with_members(page, one.members).records
+
+    def _sampled_pages(self) -> Iterator[tuple[Page, Slice, Walk]]:
         plan = self.resource.replicated.plan({}, SyncContext(began=self._began))
         among = tuple(plan.slices[:1]) or (Slice(),)
         for one in self._sampled_slices(among):
+            walk = self.walk(one, max_in_flight=1, is_keyed=False)
             with suppress(ResultWindowError):  # enough for a sample
-                for page in self.walk(one, max_in_flight=1, is_keyed=False).pages():
-                    yield from with_members(page, one.members).records
+                for page in walk.pages():
+                    yield page, one, walk
+
+    def _spread(self) -> Iterator[Raw]:
+        """Yield the first records, and some that come long after them, where an answer says how many there are."""
+        pages = count = 0
+        for page, one, walk in self._sampled_pages():  # noqa: B007 - it is used after the loop
+            yield from with_members(page, one.members).records[: SAMPLE - count]
+            pages, count = pages + 1, count + len(page.records)
+            if count >= SAMPLE:
+                break
+        else:
+            return  # these are all
+        paginator = walk.paginator if isinstance(walk, ChainWalk) else self.resource.requests.pagination
+        position = later_position(paginator, page, pages=pages, records=count)
+        if position is not None and self.parent is None:
+            with suppress(RestError):  # a run tells what is wrong with it
+                later = self.ask(one, paginator, position).result()
+                yield from with_members(later, one.members).records[:SAMPLE]
 
     def _sampled_slices(self, among: tuple[Slice, ...]) -> Iterator[Slice]:
         link = self.resource.parent

@@ -252,6 +252,59 @@ def test_a_sample_is_the_first_pages(sandbox: Sandbox, config: Words) -> None:
     assert {request.params["limit"] for request in sandbox.requests} == {"100"}
 
 
+@pytest.mark.parametrize(
+    ("path", "paginator"),
+    [
+        ("offset/many", {"type": "offset", "limit": 100}),
+        ("page/0/many", {"type": "page_number", "total_path": "total_pages"}),
+        ("page/1/many", {"type": "page_number", "base_page": 1, "total_path": "total_pages"}),
+        ("page/1/many", "auto"),
+        ("page/1/many_records", {"type": "page_number", "base_page": 1, "total_path": None}),
+    ],
+    ids=str,
+)
+def test_a_sample_has_a_later_page_where_the_answer_says_how_many_there_are(
+    sandbox: Sandbox, config: Words, path: str, paginator: object
+) -> None:
+    found = sampled(sandbox, config, path, paginator)
+    assert found == {"id": "integer", "n": "number", "late": "boolean"}
+    assert len(sandbox.requests) <= 13, "the first pages, perhaps the one after them, and one of the last"
+
+
+@pytest.mark.parametrize(
+    ("path", "paginator"),
+    [
+        ("offset/many_untold", {"type": "offset", "limit": 100}),
+        ("offset/many", {"type": "offset", "limit": 100, "maximum_offset": 2000}),
+        ("page/0/many", {"type": "page_number", "total_path": "total_pages", "maximum_page": 20}),
+    ],
+    ids=str,
+)
+def test_a_sample_has_no_later_page_where_none_is_known(
+    sandbox: Sandbox, config: Words, path: str, paginator: object
+) -> None:
+    assert sampled(sandbox, config, path, paginator) == {"id": "integer", "n": "integer"}
+
+
+def test_a_later_page_that_cannot_be_read_fails_no_discovery(sandbox: Sandbox, config: Words) -> None:
+    sandbox.misbehave(Fault("status", params={"offset": "2400"}, status=500, times=None))
+    found = sampled(sandbox, config, "offset/many", {"type": "offset", "limit": 100})
+    assert found == {"id": "integer", "n": "integer"}
+    assert any(request.params["offset"] == "2400" for request in sandbox.requests)
+
+
+def sampled(sandbox: Sandbox, config: Words, path: str, paginator: object) -> dict[str, str]:
+    """Return the types that discovery finds in a list of 2,500 records, the last two hundred of which are different."""
+    endpoint = {"path": f"/styles/{path}", "paginator": paginator, "params": {"per_page": 100}}
+    declared = {"name": "things", "primary_key": "id", "endpoint": endpoint}
+    run = run_tap(config | {"max_retries": 0, "resources": [declared]}, args=["--discover"])
+    assert run.returncode == 0, run.stderr
+    (stream,) = json.loads(run.stdout)["streams"]
+    del sandbox
+    types = {name: definition["type"] for name, definition in stream["schema"]["properties"].items()}
+    return {name: kind if isinstance(kind, str) else kind[0] for name, kind in types.items()}
+
+
 def test_with_a_catalog_nothing_is_sampled(sandbox: Sandbox, config: Words) -> None:
     config |= {"resources": [resource(limit=100), resource("left_out", path="/v1/nowhere")]}
     of = {"type": ["object", "null"], "properties": {"a": {"type": "string"}}}

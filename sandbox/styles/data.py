@@ -36,6 +36,12 @@ def _org(number: int, name: str) -> Record:
     return {"id": name, "no": number, "name": f"org {number}", "meta": {"slug": name, "no": number}, "boss": None}
 
 
+MANY: Final[tuple[Record, ...]] = (
+    *({"id": number, "n": number} for number in range(1, 2301)),
+    *({"id": number, "n": number + 0.5, "late": True} for number in range(2301, 2501)),
+)
+"""More than the sample of a schema; the last two hundred have a field more, and a number of another kind."""
+
 THINGS: Final = tuple(map(_thing, range(1, 26)))
 ORGS: Final = tuple(_org(number, name) for number, name in enumerate(_ORGS, 1))
 

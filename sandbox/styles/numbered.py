@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 from sandbox.faults import Answer
 from sandbox.styles.ask import Ask, RefusedError, put, reply
-from sandbox.styles.data import PAGE, THINGS, Record
+from sandbox.styles.data import MANY, PAGE, THINGS, Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +17,7 @@ class OffsetPages:
     in_body: bool = False
     total: str | None = None
     totals: object = len(THINGS)
+    records: tuple[Record, ...] = THINGS
     has_more: str | None = None
     # Most records in a page, whatever the limit.
     cap: int = 100
@@ -30,16 +31,16 @@ class OffsetPages:
         limit = ask.number(self.limit, PAGE, least=1, in_body=self.in_body)
         start = ask.number(self.offset, 0, in_body=self.in_body)
         if self.ignored:
-            start, limit = 0, len(THINGS)
+            start, limit = 0, len(self.records)
         if start % limit and self.multiples == "only":
             raise RefusedError(400, f"{self.offset} must be a multiple of {self.limit}")
         if self.multiples == "rounded":
             start -= start % limit
         end = start + min(limit, self.cap)
-        page = list(THINGS[start:end])
+        page = list(self.records[start:end])
         body: dict[str, Any] = {"data": page}
         put(body, self.total, self.totals)
-        put(body, self.has_more, end < len(THINGS))
+        put(body, self.has_more, end < len(self.records))
         return reply(page if self.bare else body)
 
 
@@ -86,6 +87,8 @@ _PAGES: Final = {
     "total": NumberedPages(total="total"),
     "records": NumberedPages(total="total", counts="records"),
     "total_pages": NumberedPages(total="total_pages"),
+    "many": NumberedPages(records=MANY, total="total_pages"),
+    "many_records": NumberedPages(records=MANY, total="total", counts="records"),
     "text": NumberedPages(total="meta.pages", counts="pages as text"),
     "header": NumberedPages(header="X-Total-Pages"),
     "more": NumberedPages(has_more="meta.has_more"),
@@ -99,6 +102,8 @@ _OFFSETS: Final = {
     "plain": OffsetPages(),
     "bare": OffsetPages(bare=True),
     "total": OffsetPages(total="total"),
+    "many": OffsetPages(records=MANY, total="total", totals=len(MANY)),
+    "many_untold": OffsetPages(records=MANY),
     "text": OffsetPages(total="meta.count", totals=str(len(THINGS))),
     "words": OffsetPages(total="total", totals="many"),
     "wrong_total": OffsetPages(total="total", totals=40),

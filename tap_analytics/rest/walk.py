@@ -90,6 +90,11 @@ class ChainWalk:
         self._records = 0
         self._is_base_guessed = False
 
+    @property
+    def paginator(self) -> Paginator:
+        """How the pages follow each other: as declared, or as the first page has shown."""
+        return self._paginator
+
     def start(self) -> None:
         """Ask for the first page, if that has not been done."""
         if not self._asked:
