@@ -194,6 +194,19 @@ def test_names_that_postgres_refuses_are_told() -> None:
     for line, words in zip(lines, ["1,605 fields", "empty", "refuses", "first 63 bytes"], strict=True):
         assert words in line
     assert list(unloadable_names({"properties": {"fine": {}, "ü" * 31 + "b": {}, "ü" * 31 + "c": {}}})) == []
+    assert list(unloadable_names({"properties": {str(number): {} for number in range(1593)}})) == []
+    assert len(list(unloadable_names({"properties": {str(number): {} for number in range(1594)}}))) == 1
+
+
+def test_discovery_tells_the_names_that_postgres_refuses(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox, {"id": "1", 'a"b': 1, "": 2, "x" * 63 + "1": 1, "x" * 63 + "2": 2})
+    run = run_tap(config | {"resources": [resource()]}, args=["--discover"])
+    assert run.returncode == 0, run.stderr
+    assert [line.partition("things: ")[2] for line in run.problems] == [
+        "the name 'a\"b' has a character that target-postgres refuses in a column",
+        "a field has an empty name, which no column can have",
+        f"'{'x' * 63}2' and '{'x' * 63}1' have the same first 63 bytes, all that PostgreSQL keeps",
+    ]
 
 
 def test_no_record_has_the_key() -> None:

@@ -19,6 +19,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
+from ruamel.yaml import YAML
 from target_postgres.target import TargetPostgres
 from target_postgres_fast.target import TargetPostgresFast
 
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 Rows = list[dict[str, str | None]]
 
-SETTINGS = {"validate_records": False, "sanitize_null_text_characters": True}
-"""As meltano.yml has them for both."""
+LOADERS = YAML(typ="safe").load(Path(__file__).parents[1] / "meltano.yml")["plugins"]["loaders"]
+SETTINGS: Message = next(loader["config"] for loader in LOADERS if loader["name"] == "target-postgres")
+"""As meltano.yml has them for both: what is shown of values here is true of the project."""
 
 MOMENT = '"2026-01-01T06:02:11+02:00"'
 

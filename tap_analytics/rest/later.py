@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from tap_analytics.rest.evidence import whole_number
-from tap_analytics.rest.overlap import announced_total
 from tap_analytics.rest.paginators import Offset, PageNumber
+from tap_analytics.rest.positions import announced_total
 
 if TYPE_CHECKING:
     from tap_analytics.rest.pages import Page

@@ -80,7 +80,8 @@ class ChainWalk:
         inform: Callable[[str], None],
     ) -> None:
         self._fetch = fetch
-        self._paginator = paginator
+        self.paginator = paginator
+        """How the pages follow each other: as declared, or as the first page has shown."""
         self._key_of = key_of
         self._inform = inform
         self._max_in_flight = max_in_flight
@@ -90,15 +91,10 @@ class ChainWalk:
         self._records = 0
         self._is_base_guessed = False
 
-    @property
-    def paginator(self) -> Paginator:
-        """How the pages follow each other: as declared, or as the first page has shown."""
-        return self._paginator
-
     def start(self) -> None:
         """Ask for the first page, if that has not been done."""
         if not self._asked:
-            self._ask(self._paginator.first)
+            self._ask(self.paginator.first)
 
     def close(self) -> None:
         """Give up what was asked for and not read."""
@@ -111,7 +107,7 @@ class ChainWalk:
         Raises PagingError where they do not fit together, and what a request raised.
         """
         # A server that names its pages by links or cursors keeps their order itself.
-        is_counted = isinstance(self._paginator, Auto | PageNumber)
+        is_counted = isinstance(self.paginator, Auto | PageNumber)
         coverage = Coverage(self._key_of) if self._key_of is not None and is_counted else None
         try:
             yield from covered(self._look, coverage, warn=self._warn)
@@ -123,28 +119,28 @@ class ChainWalk:
         if outcome.look > 1:
             self.close()
         for _ in range(1, outcome.look):  # so that servers which take turns answer other pages than in the look before
-            self._fetch(self._paginator, self._paginator.first).result()
+            self._fetch(self.paginator, self.paginator.first).result()
         self.start()
         yield from self._pages()
-        if not isinstance(self._paginator, PageNumber):
+        if not isinstance(self.paginator, PageNumber):
             outcome.places = 0
 
     def _pages(self) -> Iterator[Page]:
         position, pending = self._asked.popleft()
         page = pending.result()
         self._records = len(page.records)
-        if isinstance(self._paginator, Auto):
+        if isinstance(self.paginator, Auto):
             self._detect(page)
-            if isinstance(self._paginator, SinglePage):
+            if isinstance(self.paginator, SinglePage):
                 yield page
                 self._judge_single_page(page)
                 return
             page = replace(page, nodes=self._nodes_of(page))
-            position = self._paginator.first
+            position = self.paginator.first
         self._judge_first(page)
         seen = {position}
         shown = page
-        while (following := self._paginator.next(position, page)) is not None:
+        while (following := self.paginator.next(position, page)) is not None:
             if following in seen:
                 msg = f"{page.label}: the answer leads to a page that was read already. Check the paginator."
                 raise PagingError(msg)
@@ -163,19 +159,19 @@ class ChainWalk:
 
     def _detect(self, page: Page) -> None:
         """Go on with the paginator that the first page shows."""
-        assert isinstance(self._paginator, Auto)  # noqa: S101 - for the type checker
-        self._paginator = self._paginator.detect(page)
-        self._inform(f"no paginator is declared; the first answer shows {self._paginator.type}.")
-        if isinstance(self._paginator, PageNumber):
-            self._is_base_guessed = self._paginator.base_page == 0
+        assert isinstance(self.paginator, Auto)  # noqa: S101 - for the type checker
+        self.paginator = self.paginator.detect(page)
+        self._inform(f"no paginator is declared; the first answer shows {self.paginator.type}.")
+        if isinstance(self.paginator, PageNumber):
+            self._is_base_guessed = self.paginator.base_page == 0
 
     def _nodes_of(self, page: Page) -> dict[str, object]:
         root = page.nodes.get(WHOLE_ANSWER)
-        matched = {path: jsonpath.find(path, root) for path in self._paginator.nodes}
+        matched = {path: jsonpath.find(path, root) for path in self.paginator.nodes}
         return {path: values[0] for path, values in matched.items() if values}
 
     def _ask(self, position: Position) -> None:
-        self._asked.append((position, self._fetch(self._paginator, position)))
+        self._asked.append((position, self._fetch(self.paginator, position)))
 
     def _ask_for(self, following: Position, page: Page) -> None:
         """Have the page at a position in flight, and as many after it as are known."""
@@ -184,7 +180,7 @@ class ChainWalk:
         if not self._asked:
             self._ask(following)
         self._width = min(self._width * 2, self._max_in_flight)
-        for position in self._paginator.ahead(self._asked[-1][0], self._width - len(self._asked), page):
+        for position in self.paginator.ahead(self._asked[-1][0], self._width - len(self._asked), page):
             self._ask(position)
 
     def _is_same(self, page: Page, other: Page) -> bool:
@@ -202,7 +198,7 @@ class ChainWalk:
         try:
             return pending.result()
         except StatusError as error:
-            if error.status in PAST_THE_END and isinstance(self._paginator, PageNumber) and before.records:
+            if error.status in PAST_THE_END and isinstance(self.paginator, PageNumber) and before.records:
                 self._judge_refusal(before, error)
                 return replace(before, records=[], nodes={}, label=f"{before.label}, the page after it")
             raise
@@ -220,10 +216,10 @@ class ChainWalk:
 
         Raises PagingError where the server ignores the paginator.
         """
-        paginator = self._paginator
+        paginator = self.paginator
         if isinstance(paginator, PageNumber):
             if first and self._is_base_guessed:
-                self._paginator = replace(paginator, base_page=1)
+                self.paginator = replace(paginator, base_page=1)
                 self._is_base_guessed = False
                 return False
             # A server may answer with its last page for ever; a cache does so once.
@@ -238,11 +234,11 @@ class ChainWalk:
 
     def _judge_first(self, page: Page) -> None:
         """Raise PagingError where the first page should name the next one and has no place for it."""
-        missing = self._paginator.missing(page)
+        missing = self.paginator.missing(page)
         if not missing or not page.records:
             return
         evidence, size = page.evidence, len(page.records)
-        is_full = bool(self._paginator.nodes) and size % ROUND == 0
+        is_full = bool(self.paginator.nodes) and size % ROUND == 0
         if evidence.next or (evidence.total or 0) > size or is_full:
             announced = f", but {evidence.next}" if evidence.next else ""
             msg = f"{page.label}: the answer with {size} records has no {missing}{announced}. Check the paginator."

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
-MOST_COLUMNS = 1600
-"""Columns that a table of PostgreSQL can have."""
+MOST_COLUMNS = 1600 - 7
+"""Columns that a table of PostgreSQL can have, without the seven of metadata that a loader of the SDK adds."""
 
 LONGEST_NAME = 63
 """Bytes that PostgreSQL keeps of a column's name."""
@@ -147,7 +147,8 @@ def unloadable_names(schema: Definition) -> Iterator[str]:
     """Yield a line for each reason why PostgreSQL refuses the columns of a schema, or mixes them up."""
     names = list(schema["properties"])
     if len(names) > MOST_COLUMNS:
-        yield f"there are {len(names):,} fields; a table of PostgreSQL has at most {MOST_COLUMNS:,} columns"
+        room = f"a table of PostgreSQL has room for {MOST_COLUMNS:,}, and for seven of the loader's own"
+        yield f"there are {len(names):,} fields; {room}"
     begins: dict[bytes, str] = {}
     for name in names:
         if not name:
