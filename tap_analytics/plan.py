@@ -88,8 +88,7 @@ def _records(stream: RestStream) -> str:
         return "read for its children, not emitted"
     if stream.is_sampled:
         return f"before, a sample of up to {SAMPLE:,} records is read for the schema"
-    reason = stream.slow_reason()
-    return "records leave as they came" if reason is None else f"records are decoded one by one: {reason}"
+    return stream.road()
 
 
 def _slices(slices: Sequence[Slice]) -> str:

@@ -111,14 +111,17 @@ class WritingStream(EncodingStream):
 
     def _takes_fast_path(self) -> bool:
         """Tell whether records leave without being decoded, and log which road they take and why."""
-        reason = self.slow_reason()
-        if reason is not None:
-            self.inform(f"records are decoded one by one: {reason}.")
-            return False
-        self.inform(f"records leave as the bytes they came in{self.encoder.exception}.")
-        return True
+        self.inform(f"{self.road()}.")
+        return self._slow_reason() is None
 
-    def slow_reason(self) -> str | None:
+    def road(self) -> str:
+        """Return how the records leave, and why so, in words."""
+        reason = self._slow_reason()
+        if reason is not None:
+            return f"records are decoded one by one: {reason}"
+        return f"records leave as they came{self.encoder.exception}"
+
+    def _slow_reason(self) -> str | None:
         """Return why records have to be decoded one by one; None where they have not."""
         if self.ABORT_AT_RECORD_COUNT is not None:
             return "only some of them are read"

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
+from ruamel.yaml import YAML
 
 from tap_analytics.singer.contract import SchemaContract
 from tap_analytics.singer.decoding import RecordError
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
 
 EVOLVE = SchemaContract("evolve", "evolve")
 
-NAMED = {"file_naming_scheme": "{stream_name}-{timestamp}.csv", "timestamp_format": "%Y-%m-%dT%H%M%S.%f"}
-"""The settings of target-csv that docs/loading.md shows."""
+ROOT = Path(__file__).parents[1]
 
 Words = dict[str, Any]
 
@@ -456,12 +456,15 @@ def test_csv_needs_a_file_for_each_schema_where_rows_are_written_in_between(
 ) -> None:
     settings, catalog = grow(sandbox, config, columns=DATE)
     run = run_tap(settings, catalog=catalog)
-    # As every five minutes.
+    # As every five minutes, and with target-csv's own name for the file.
     assert load(TARGET_CSV, run, tmp_path, batch_size_rows=1) == ""
     assert [row["id"] for row in rows_of(tmp_path / "things.csv")] == ["10", "11"], "target-csv begins the file anew"
-    page = (Path(__file__).parents[1] / "docs" / "loading.md").read_text(encoding="utf-8")
-    assert all(f'{name}: "{value}"' in page for name, value in NAMED.items())
-    assert load(TARGET_CSV, run, tmp_path, batch_size_rows=1, **NAMED) == ""
+    loaders = YAML(typ="safe").load(ROOT / "meltano.yml")["plugins"]["loaders"]
+    shipped = next(loader["settings"] for loader in loaders if loader["name"] == "target-csv")
+    named = {one["name"]: one["value"] for one in shipped if one["name"] in {"file_naming_scheme", "timestamp_format"}}
+    page = (ROOT / "docs" / "loading.md").read_text(encoding="utf-8")
+    assert all(f'{name}: "{value}"' in page for name, value in named.items())
+    assert load(TARGET_CSV, run, tmp_path, batch_size_rows=1, **named) == ""
     files = sorted(tmp_path.glob("things-*.csv"))
     assert [[row["id"] for row in rows_of(file)] for file in files] == [[str(n) for n in range(10)], ["10", "11"]]
 
@@ -474,7 +477,7 @@ def test_csv_ends_at_a_field_that_has_only_been_null(grown: tuple[Words, Words],
 
 
 def test_lines_of_json_keep_all_records(grown: tuple[Words, Words], tmp_path: Path) -> None:
-    command = Path(__file__).parents[1] / ".cache" / "target-jsonl" / "bin" / "target-jsonl"
+    command = ROOT / ".cache" / "target-jsonl" / "bin" / "target-jsonl"
     if not (command.parents[1] / ".installed").exists():
         pytest.skip("target-jsonl is not installed: make .cache/target-jsonl/.tried")
     settings, catalog = grown

@@ -406,9 +406,9 @@ JUDGED: Words = {"properties": {"id": {"type": "string"}, "n": {"type": "number"
 @pytest.mark.parametrize(
     ("words", "others", "road"),
     [
-        ({}, {}, "records leave as the bytes they came in."),
-        ({}, {"stream_maps": {"things": {"__alias__": "others"}}}, "records leave as the bytes they came in."),
-        ({}, FLATTENED, "records leave as the bytes they came in, their objects flattened."),
+        ({}, {}, "records leave as they came."),
+        ({}, {"stream_maps": {"things": {"__alias__": "others"}}}, "records leave as they came."),
+        ({}, FLATTENED, "records leave as they came, their objects flattened."),
         ({}, {"stream_maps": {"things": {"twice": "id + id"}}}, "records are decoded one by one: stream_maps change"),
         ({"schema": JUDGED}, {}, "records are decoded one by one: n is judged by multipleOf."),
         ({"schema": JUDGED}, FLATTENED, "records are decoded one by one: n is judged by multipleOf."),
@@ -432,7 +432,7 @@ def test_a_stream_says_that_what_is_not_selected_is_left_out(sandbox: Sandbox, c
     for entry in catalog["streams"][0]["metadata"]:
         entry["metadata"]["selected"] = entry["breadcrumb"][-1:] != ["c"]
     run = run_tap(config | {"resources": [resource()]}, catalog=catalog)
-    assert run.said("INFO", "things: records leave as the bytes they came in, without what is not selected.")
+    assert run.said("INFO", "things: records leave as they came, without what is not selected.")
     assert run.records["things"] == [{"id": "a", "of": {"b": 1}}]
 
 
@@ -478,3 +478,12 @@ def test_flattening_tells_which_nested_fields_it_loses(sandbox: Sandbox, config:
     assert "of.late" in warning
     assert "of.deep.e.g" not in warning, "what is deeper is written as JSON"
     assert run.records["things"][-1] == {"id": "x", "of__a": 2, "of__deep__e": '{"f":5,"g":6}'}
+
+
+def test_flattening_makes_text_of_what_has_no_type(sandbox: Sandbox, config: Words) -> None:
+    put(sandbox, {"id": "a", "of": {"any": 7}})
+    of = {"type": "object", "properties": {"any": {}}}
+    declared = resource(schema={"properties": {"id": {"type": "string"}, "of": of}})
+    run = run_tap(config | {"resources": [declared]} | FLATTENED)
+    assert run.schemas["things"]["schema"]["properties"]["of__any"] == {"type": ["null", "string"]}
+    assert run.records["things"] == [{"id": "a", "of__any": "7"}]
