@@ -22,8 +22,9 @@ import tap_analytics.about  # noqa: F401 - the SDK finds the formatter by its na
 from tap_analytics import progress
 from tap_analytics.files import read_catalog, read_settings, read_state
 from tap_analytics.rest.errors import RestError
+from tap_analytics.rest.threads import start_thread
 from tap_analytics.sdk import INVALID, SdkTap, contexts_problem
-from tap_analytics.singer.output import LineWriter, NullWriter, OutputError
+from tap_analytics.singer.output import NullWriter, OutputError
 from tap_analytics.stream import RestStream
 from tap_analytics.sync.parents import ParentError
 
@@ -95,8 +96,6 @@ class _Stopped(SystemExit):
 class ResilientTap(SdkTap):
     """A tap whose streams fail one by one, and that tells its user why."""
 
-    message_writer_class = LineWriter
-    message_writer: LineWriter
     client: Client
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
@@ -248,11 +247,7 @@ class RestTap(ResilientTap):
         plan: bool = False,
     ) -> None:
         """Run what the command line asks for."""
-        # What has been imported stays, and records leave no cycles behind: looking for garbage as often as
-        # Python does by default would take a fifth of a small run, and a tenth of a large one.
-        gc.freeze()
-        gc.set_threshold(10_000, 50, 100)
-        _bound_the_end()
+        _set_up_process()
         PluginBase.invoke.__func__(cls, about=about, about_format=about_format)  # type: ignore[attr-defined]
         cls.print_version(print_fn=cls.logger.info)
         task = _task(discover=discover, test=test, preview=preview, plan=plan)
@@ -272,8 +267,12 @@ class RestTap(ResilientTap):
     def run_task(self, task: Callable[[RestTap], object]) -> None:
         """Do what the command line asks for, and say why it ends where it ends early."""
         try:
+            self.message_writer.check()
             task(self)
             self._conclude()
+        except RestError as error:  # of no stream: no thread can be started for its connection test
+            self.logger.error("%s", error)  # noqa: TRY400 - the text is for users
+            sys.exit(1)
         except OutputError as error:
             self.message_writer.abandon()
             self._sum_up()
@@ -308,13 +307,14 @@ class RestTap(ResilientTap):
 def _made(tap: type[RestTap], **options: Any) -> RestTap:  # noqa: ANN401 - the SDK's own
     """Return a tap; leave with exit code 1 where its settings are wrong, and say how."""
     try:
+        _bound_the_end()
         return tap(**options)
     except ConfigValidationError as error:
         # The SDK would add a last line that says nothing.
         for line in error.errors or [str(error)]:
             tap.logger.error("%s", line)  # noqa: TRY400 - the text is for users
         sys.exit(1)
-    except SingerSDKError as error:
+    except (SingerSDKError, RestError) as error:
         tap.logger.error("%s", error)  # noqa: TRY400 - the text is for users
         sys.exit(1)
     except _Stopped as stopped:
@@ -404,11 +404,23 @@ def failure_lines(failures: Mapping[str, str], streams: Mapping[str, Stream]) ->
         yield f"Failed: {', '.join(names)}: {reason if len(names) > 1 else failures[names[0]]}"
 
 
+def _set_up_process() -> None:
+    """Look for garbage more rarely, and write to nowhere what would go to a standard error that is closed."""
+    # What has been imported stays, and records leave no cycles behind: looking for garbage as often as
+    # Python does by default would take a fifth of a small run, and a tenth of a large one.
+    gc.freeze()
+    gc.set_threshold(10_000, 50, 100)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the process ends
+
+
 def _bound_the_end() -> None:
     """Have the process end soon after a signal, whatever holds up the end, or the handling of the signal.
 
     That runs in the main thread, which may wait for a target or a log that nobody reads. The
     signal itself wakes this thread.
+
+    Raises RestError where the system lets the process start no thread.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -425,7 +437,7 @@ def _bound_the_end() -> None:
                         function()
                     os._exit(128 + number)
 
-    threading.Thread(target=watch, name="tap-analytics-end", daemon=True).start()
+    start_thread(watch, "end")
 
 
 @contextmanager

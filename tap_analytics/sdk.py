@@ -20,6 +20,8 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.singerlib import SchemaMessage
 
+from tap_analytics.singer.output import LineWriter
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from types import FrameType
@@ -129,6 +131,9 @@ class SdkStream(Stream):
 class SdkTap(Tap):
     """A tap that refuses wrong settings in lines of its own, and reads any state."""
 
+    message_writer_class = LineWriter
+    message_writer: LineWriter
+
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
         self._reads_environment = bool(options.get("parse_env_config"))
         with warnings.catch_warnings():
@@ -221,6 +226,13 @@ class SdkTap(Tap):
     def is_mapped(self, stream: Stream) -> bool:
         """Tell whether a stream needs a stream map."""
         return stream.selected
+
+    # The SDK prints the catalog, with a traceback where nobody takes it.
+    def run_discovery(self) -> str:
+        """Write the catalog to standard output, and return it; raises OutputError where it cannot be written."""
+        text = self.catalog_json_text
+        self.message_writer.write_lines(text.encode() + b"\n")
+        return text
 
     # The SDK exits with 0 at SIGTERM, in the middle of a line.
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

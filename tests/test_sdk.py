@@ -59,6 +59,8 @@ OVERRIDDEN: dict[type, set[str]] = {
         "_handle_termination",
         "_validate_config",
         "load_state",
+        "message_writer_class",
+        "run_discovery",
         "setup_mapper",
         "streams",
     },

@@ -18,7 +18,7 @@ import backoff
 import msgspec
 
 from tap_analytics.rest.auth import UNSIGNED, Auth, Signer
-from tap_analytics.rest.deadline import Deadline, TransportError
+from tap_analytics.rest.deadline import Deadline, TransportError, Watchdog
 from tap_analytics.rest.errors import (
     AnswerError,
     CancelledRequestError,
@@ -77,6 +77,7 @@ class Client:
         self.secrets = secrets
         self.pool = RequestPool(max_in_flight)
         self.transport = Transport(connections=max_in_flight)
+        self.watchdog = Watchdog()
         self._signers: list[tuple[Auth, Signer]] = []
         self._lock = threading.Lock()
         self._reasons: set[str] = set()
@@ -102,6 +103,7 @@ class Client:
     def close(self) -> None:
         """Close every connection, and let every thread end."""
         self.pool.close()
+        self.watchdog.close()
         self.transport.close()
 
 
@@ -142,7 +144,7 @@ class Sender:
         Raises TransientError where another try may help, and RestError where it can not.
         """
         label, secrets, began = request.label, self.client.secrets, time.monotonic()
-        with Deadline(self.client.timeout) as deadline:
+        with Deadline(self.client.timeout, self.client.watchdog) as deadline:
             pending.interrupt = deadline.cut
             if pending.abandoned:
                 deadline.cut()

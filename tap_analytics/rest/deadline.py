@@ -5,15 +5,18 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
+import time
 from contextlib import suppress
 from http import HTTPStatus
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from tap_analytics.rest.threads import start_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
 
@@ -24,46 +27,87 @@ class TransportError(Exception):
     """A request did not get a complete answer; the text quotes no URL."""
 
 
+class Watchdog:
+    """Ends requests that are late, all of them from one thread, which the first request starts."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._moments: dict[Deadline, float] = {}
+        self._wakes_at = inf
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def watch(self, deadline: Deadline, moment: float) -> None:
+        """End a request at a moment of the monotonic clock.
+
+        Raises RestError where the system lets the process start no thread.
+        """
+        with self._changed:
+            if self._thread is None:
+                self._thread = start_thread(self._run, "watchdog")
+            self._moments[deadline] = moment
+            if moment < self._wakes_at:
+                self._changed.notify()
+
+    def forget(self, deadline: Deadline) -> None:
+        """Let a request go on."""
+        with self._changed:
+            self._moments.pop(deadline, None)
+
+    def close(self) -> None:
+        """Let the thread end."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        with self._changed:
+            while not self._is_closed:
+                now = time.monotonic()
+                for deadline in [one for one, moment in self._moments.items() if moment <= now]:
+                    del self._moments[deadline]
+                    deadline.end()
+                # It also wakes where that request has ended: then no later one has to wake it.
+                self._wakes_at = min(self._moments.values(), default=inf)
+                self._changed.wait(None if self._wakes_at == inf else self._wakes_at - now)
+
+
 class Deadline:
     """Ends a request at a moment, whatever it is doing then.
 
     The timeout of a socket counts from byte to byte; this one counts from the start of the connection, through a
-    proxy too, to the last byte.
+    proxy's handshake too, to the last byte. That of TLS ends by the timeout of its socket: Python counts it as a whole.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, watchdog: Watchdog) -> None:
         self.timeout = timeout
         self.is_late = False
         self.is_cut = False
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
-        self._timer = self._start(timeout)
+        self._watchdog = watchdog
+        self._moment = time.monotonic() + timeout
 
     def __enter__(self) -> Self:
+        self._watchdog.watch(self, self._moment)
         _of_thread.deadline = self
         return self
 
     def __exit__(self, *_exception: object) -> None:
         del _of_thread.deadline
-        self._timer.cancel()
+        self._watchdog.forget(self)
         with self._lock:
             self._socket = None
 
-    def _start(self, seconds: float) -> threading.Timer:
-        timer = threading.Timer(seconds, self._end)
-        timer.daemon = True
-        timer.start()
-        return timer
-
-    def _end(self) -> None:
-        self.is_late = True
-        self.cut()
-
     def hurry(self, seconds: float) -> None:
         """Let the rest take no longer than some seconds."""
-        if seconds < self.timeout:
-            self._timer.cancel()
-            self._timer = self._start(seconds)
+        self._moment = min(self._moment, time.monotonic() + seconds)
+        self._watchdog.watch(self, self._moment)
+
+    def end(self) -> None:
+        """End the request for being late."""
+        self.is_late = True
+        self.cut()
 
     def cut(self) -> None:
         """End the request now: whoever reads from its connection finds the end of it."""
@@ -131,37 +175,28 @@ class _Watched:
         return super().getresponse()  # type: ignore[misc] # of the connection beside it
 
 
-class _Connection(_Watched, HTTPConnection):
-    pass
-
-
-class _SecureConnection(_Watched, HTTPSConnection):
-    pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+def _watched(pools: Mapping[str, Any]) -> dict[str, Any]:
+    """Return classes of pools, by the scheme of an address, whose connections are watched."""
+    watched = dict(pools)
+    for scheme, pool in pools.items():
+        if not issubclass(pool.ConnectionCls, _Watched):
+            connection = type("WatchedConnection", (_Watched, pool.ConnectionCls), {})
+            watched[scheme] = type("WatchedPool", (pool,), {"ConnectionCls": connection})
+    return watched
 
 
 class Adapter(HTTPAdapter):
     """What sends requests, by connections that end when their exchange does."""
 
-    _POOLS = {"http": _Pool, "https": _SecurePool}  # noqa: RUF012 - urllib3 takes a dictionary
-
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - of requests
         """Make the pools of direct connections."""
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = self._POOLS
+        self.poolmanager.pool_classes_by_scheme = _watched(self.poolmanager.pool_classes_by_scheme)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401 - of requests
         """Return the pools of the connections through a proxy."""
         manager = super().proxy_manager_for(proxy, **options)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = self._POOLS
+        manager.pool_classes_by_scheme = _watched(manager.pool_classes_by_scheme)
         return manager
 
     def close(self) -> None:

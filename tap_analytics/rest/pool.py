@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tap_analytics.rest.errors import RestError
+from tap_analytics.rest.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,8 +60,6 @@ class RequestPool:
 
     How many requests may be in flight grows by one for each full round that was answered, and halves when the API
     limits the rate (additive increase, multiplicative decrease, as in TCP: RFC 5681).
-
-    The threads are daemons: one that waits for a silent server must not keep the process alive.
     """
 
     def __init__(self, size: int) -> None:
@@ -79,14 +78,11 @@ class RequestPool:
         """
         pending: Pending[T] = Pending()
         if len(self._threads) < self._size:
-            thread = threading.Thread(target=self._work, name="tap-analytics-request", daemon=True)
             try:
-                thread.start()
-                self._threads.append(thread)
-            except RuntimeError as error:
+                self._threads.append(start_thread(self._work, "request"))
+            except RestError:
                 if not self._threads:
-                    msg = f"no thread can be started to send requests ({error}). Raise the limit of processes."
-                    raise RestError(msg) from None
+                    raise
         self._queue.put((pending, call))
         return pending
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.exceptions import InvalidHeader, InvalidSchema
+from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL
 from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError, ProxyError, SSLError
 
 from tap_analytics import exact
 from tap_analytics.rest.body import Body, BufferPool
 from tap_analytics.rest.deadline import Adapter, Deadline, TransportError
-from tap_analytics.rest.errors import RestError
+from tap_analytics.rest.errors import ADVICE, RestError
 from tap_analytics.rest.request import Request, as_sent, origin, same_origin
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Transport:
 
         Raises:
             TransportError: No answer came before the deadline.
-            RestError: The server redirects where the tap does not follow.
+            RestError: The server redirects where the tap does not follow, or the environment is wrong.
         """
         try:
             for _ in range(REDIRECTS + 1):
@@ -82,7 +83,7 @@ class Transport:
             raise RestError(msg) from None
         except (requests.RequestException, HTTPError, OSError) as error:
             deadline.check()
-            raise TransportError(_cause(error, deadline.timeout)) from None
+            raise _failure(error, deadline.timeout) from None
         msg = f"redirects more than {REDIRECTS} times in a row. Check base_url."
         raise RestError(msg)
 
@@ -212,28 +213,44 @@ def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
     return prepared
 
 
+def _failure(error: BaseException, timeout: float) -> TransportError | RestError:
+    """Return what a request failed with: a RestError where another try cannot help."""
+    text = str(error)
+    if match := re.search(r"Tunnel connection failed: (\d+)", text):
+        refused = f"the proxy answered CONNECT with {match[1]}"
+        if int(match[1]) == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return RestError(f"failed: {refused}. {ADVICE[407]}")
+        return TransportError(f"{refused}; {_CHECK_PROXY}")
+    lasting = next((cause for kind, words, cause in _LASTING if isinstance(error, kind) and words in text), None)
+    return RestError(f"failed: {lasting}") if lasting else TransportError(_cause(error, timeout))
+
+
 def _cause(error: BaseException, timeout: float) -> str:
     """Say what went wrong and what to do, without the URL that the error's own text quotes, and with it a key."""
     if isinstance(error, requests.Timeout | TimeoutError) or "timed out" in str(error):
         return f"no complete answer within {timeout:g} s (request_timeout)"
-    known = next((cause for kind, words, cause in _CAUSES if isinstance(error, kind) and words in str(error)), None)
-    if known is not None:
-        return known
+    if isinstance(error, DecodeError):
+        return "the body is not gzip, as its header says"
     reason = getattr(error.args[0], "reason", None) if error.args else None
     text = _system_text(error)
     if isinstance(reason, ProxyError) or isinstance(error, requests.exceptions.ProxyError):
-        return f"{text}; check the proxy that the environment names (HTTP_PROXY, HTTPS_PROXY, NO_PROXY)"
+        return f"{text}; {_CHECK_PROXY}"
+    if r"BadStatusLine('\x15\x03" in str(error):  # an alert of TLS
+        return "the server speaks TLS at this address; try https://"
+    if "WRONG_VERSION_NUMBER" in str(error):
+        return "the server does not speak TLS at this address; try http://"
     return f"{text}; check base_url and the network" if isinstance(reason, NewConnectionError | SSLError) else text
 
 
-_CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
+_CHECK_PROXY = "check the proxy that the environment names (HTTP_PROXY, HTTPS_PROXY, NO_PROXY)"
+
+_LASTING: tuple[tuple[type[BaseException], str, str], ...] = (
     (InvalidSchema, "SOCKS", "the proxy of the environment is a SOCKS proxy; install PySocks to use it"),
-    (DecodeError, "", "the body is not gzip, as its header says"),
-    (OSError, "invalid path", "the CA bundle does not exist; check REQUESTS_CA_BUNDLE"),
-    (OSError, r"BadStatusLine('\x15\x03", "the server speaks TLS at this address; try https://"),  # an alert of TLS
-    (OSError, "WRONG_VERSION_NUMBER", "the server does not speak TLS at this address; try http://"),
+    (InvalidURL, "", f"the URL of the proxy, or of the request, is not valid; {_CHECK_PROXY}"),
+    (OSError, "invalid path", "the CA bundle does not exist; check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE"),
+    (OSError, "[X509", "the CA bundle holds no certificates; check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE"),
 )
-"""What errors mean, by their class and words in their text."""
+"""What of the environment fails every request, by the error's class and words in its text."""
 
 
 def _system_text(error: BaseException) -> str:

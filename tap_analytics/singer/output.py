@@ -48,6 +48,12 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         self._in_line = False
         self._stop: Callable[[], None] | None = None
 
+    def check(self) -> None:
+        """Raise OutputError where nothing can be written."""
+        if sys.stdout is None:
+            msg = "it is closed"
+            raise OutputError(msg)
+
     def serialize_message(self, message: Message) -> bytes:
         """Return a message as a line of JSON, with every digit of its numbers."""
         return encoder.encode(message.to_dict()) + b"\n"
@@ -117,6 +123,8 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
 
     def abandon(self) -> None:
         """Discard everything that is written from now on: the reader is gone."""
+        if sys.stdout is None:
+            return
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, sys.stdout.fileno())

@@ -45,7 +45,7 @@ class Raw:
 
     def _answer(self, connection: socket.socket) -> None:
         with suppress(OSError), connection:
-            self.asked.append(connection.recv(65536).decode())
+            self.asked.append(connection.recv(65536).decode(errors="replace"))
             self._script(connection)
 
 
