@@ -115,7 +115,8 @@ Every wrong setting is refused before the first request, in one line that says w
 
 The SDK describes them in full: [stream maps](https://sdk.meltano.com/en/latest/stream_maps.html),
 [flattening](https://sdk.meltano.com/en/latest/implementation/schema_flattening.html),
-[batch messages](https://sdk.meltano.com/en/latest/batch.html).
+[batch messages](https://sdk.meltano.com/en/latest/batch.html). In the expressions of a stream map, a field that a
+record lacks is null. An entry of `stream_maps` that matches no stream is refused: what it masks would leave as it is.
 
 {sdk}
 

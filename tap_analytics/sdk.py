@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream, Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, MapExpressionError
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers._compat import SingerSDKPythonEOLWarning
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -23,11 +23,12 @@ from singer_sdk.singerlib import SchemaMessage
 from tap_analytics.singer.output import LineWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
     from types import FrameType
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import RecordMessage
 
 INVALID = "The configuration is not valid"
 
@@ -111,13 +112,29 @@ class SdkStream(Stream):
         self._tap.write_message(message)
 
     def write_record(self, record: Record) -> None:
-        """Write the RECORD message of a record, mapped."""
-        self._write_record_message(record)
+        """Write the RECORD messages of a record, mapped; raises MapExpressionError as `mapped` does."""
+        for message in self._messages(record):
+            self._tap.write_message(message)
+        self.state_manager.is_flushed = False
 
-    def mapped(self, record: Record) -> Iterator[Record]:
-        """Yield what stream maps make of a record."""
-        for message in self._generate_record_messages(record):
-            yield message.record
+    def mapped(self, record: Record) -> list[Record]:
+        """Return what stream maps make of a record, in whose expressions a field that it lacks is null.
+
+        Raises MapExpressionError, without any value of the record.
+        """
+        return [message.record for message in self._messages(record)]
+
+    # The SDK knows no name in an expression that a record lacks, and quotes values where an expression fails.
+    def _messages(self, record: Record) -> list[RecordMessage]:
+        try:
+            return list(self._generate_record_messages(_WithNulls(record, self.effective_schema["properties"])))
+        except Exception as error:  # noqa: BLE001 - an expression may raise anything
+            cause = error.__cause__ or error
+            name = type(cause).__name__
+            reason = str(cause) if name == "NameNotDefined" else name
+            text = f"{error} {reason}" if isinstance(error, MapExpressionError) else reason
+            msg = f"a stream map of it fails: {text}"
+            raise MapExpressionError(msg) from None
 
     def write_state(self) -> None:
         """Write a STATE message, if the state has changed."""
@@ -126,6 +143,21 @@ class SdkStream(Stream):
     def check_limit(self, index: int) -> None:
         """End the sync where a dry run has seen enough records."""
         self._check_max_record_limit(index)
+
+
+class _WithNulls(dict[str, Any]):
+    """A record that gives null for a field which it lacks, and has no more fields than it has."""
+
+    def __init__(self, record: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+        super().__init__(record)
+        self._fields = fields
+
+    def __missing__(self, name: str) -> None:
+        if name not in self._fields:
+            raise KeyError(name)
+
+    def copy(self) -> _WithNulls:
+        return _WithNulls(self, self._fields)
 
 
 class SdkTap(Tap):

@@ -8,7 +8,7 @@ from singer_sdk import typing as th
 
 from tap_analytics import streams
 from tap_analytics.cli import RestTap, renamed
-from tap_analytics.config import resources, settings
+from tap_analytics.config import resources, settings, stream_maps
 from tap_analytics.config.words import Resource
 from tap_analytics.rest.client import Client
 from tap_analytics.rest.secrets import Secrets, redact_logs
@@ -218,7 +218,7 @@ class TapAnalytics(RestTap):
         for note in resources.notes(config):
             self.logger.info(note)
         if not mistakes:
-            for warning in resources.warnings(config, shipped):
+            for warning in [*resources.warnings(config, shipped), *stream_maps.warnings(config, shipped)]:
                 self.logger.warning(warning)
             if maps := resources.with_aliases(config, shipped):
                 config["stream_maps"] = maps

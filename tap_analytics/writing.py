@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from singer_sdk import Stream
-from singer_sdk.exceptions import FatalSyncError, SingerSDKError
+from singer_sdk.exceptions import FatalSyncError, MapExpressionError, SingerSDKError
 from singer_sdk.metrics import Metric, Point, Tag, get_metrics_logger, log
 
 from tap_analytics.encoding import EncodingStream
@@ -37,11 +37,13 @@ class WritingStream(EncodingStream):
         super().__init__(tap, client, api, resource)
         self._writer = cast("LineWriter", tap.message_writer)
         self._batches = False
+        self._label = ""
 
     def get_records(self, context: Context | None) -> Iterator[Record]:
         """Yield the records as Python values that have lost no digit."""
         del context
         for page in self.pages():
+            self._label = page.label
             yield from self._decoded(page)
 
     # Messages
@@ -103,10 +105,14 @@ class WritingStream(EncodingStream):
     def _through_sdk(self, counter: Counter, *, write_messages: bool) -> Iterator[Record]:
         for index, record in enumerate(self.get_records(None)):
             self.check_limit(index)
-            if write_messages:
-                self.write_record(record)
-            else:
-                yield from self._mapped_once(record)
+            try:
+                if write_messages:
+                    self.write_record(record)
+                else:
+                    yield from self._mapped_once(record)
+            except MapExpressionError as error:
+                msg = f"{self._label}: record {index + 1} of the stream: {error}"
+                raise MapExpressionError(msg) from None
             self._count(counter, 1)
 
     def _takes_fast_path(self) -> bool:

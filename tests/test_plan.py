@@ -185,11 +185,11 @@ def test_no_secret_is_shown() -> None:
 
 
 def test_a_stream_map_tells_its_road_and_needs_no_schema() -> None:
-    maps = {"stream_maps": {"workers": {"name": "name.upper()"}, "things": {"name": "name.upper()"}}}
-    found = blocks(plan(maps, catalog=catalog_of("workers")))
+    upper = {"name": "name.upper()"}
+    found = blocks(plan({"stream_maps": {"workers": upper}}, catalog=catalog_of("workers")))
     assert found["workers"][1].endswith("records are decoded one by one: stream_maps change them")
     declaration = {"name": "things", "primary_key": "id", "endpoint": "things"}
-    assert list(blocks(plan(declared(declaration) | maps))) == ["things"]
+    assert list(blocks(plan(declared(declaration) | {"stream_maps": {"things": upper}}))) == ["things"]
 
 
 def test_a_catalog_that_asks_for_everything() -> None:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 from singer_sdk.plugin_base import JSONSchemaValidator
 
-from tap_analytics.config import resources
+from tap_analytics.config import resources, stream_maps
 from tap_analytics.declare import Words, at_least, problems, quoted, word
 from tap_analytics.rest.auth import Auth
 from tap_analytics.timestamps import parse_instant
@@ -147,7 +147,10 @@ def check(
     wrong = {error.absolute_path[0] for error in errors if error.absolute_path}
     lines = [*_client_problems(stated), *resources.check(config, shipped)]
     yield from (line for line in lines if line.partition(":")[0] not in wrong)
-    if complete and not errors and not lines:
+    if errors or lines:
+        return
+    yield from stream_maps.problems(config, shipped)
+    if complete:
         yield from _with_variables(_missing(config, schema), variables)
 
 
