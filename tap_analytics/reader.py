@@ -38,6 +38,11 @@ class SliceReader:
         """Ask for the first page of the first slice, if that has not been done."""
         self._start(1)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to read, which is known once it has been started."""
+        return not self._started
+
     def _start(self, count: int) -> None:
         while len(self._started) < count and (one := next(self._slices, None)) is not None:
             walk = self._walk(one)

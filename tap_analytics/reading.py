@@ -203,6 +203,9 @@ class ReadingStream(FamilyStream):
         Raises RestError where the reading cannot go on.
         """
         plan, reader = self.plan(), self.begin()
+        # A table that is to be replaced must be emptied; another one has nothing to learn where nothing is read.
+        if self.selected and (self.resource.disposition == "replace" or not reader.is_empty):
+            self.write_schema()
         self._look_ahead()
         for note in plan.notes:
             self.warn(note)

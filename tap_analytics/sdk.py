@@ -74,9 +74,9 @@ class SdkStream(Stream):
     # What a stream that emits its records needs of the SDK, and what has no public name there.
 
     @property
-    def tap(self) -> Tap:
+    def tap(self) -> SdkTap:
         """The tap that the stream belongs to."""
-        return self._tap
+        return self._tap  # type: ignore[return-value] # it is one
 
     @property
     def catalog_schema(self) -> dict[str, Any] | None:
@@ -97,19 +97,27 @@ class SdkStream(Stream):
         if self._stream_version is not None:
             self._write_activate_version_message(self._stream_version)
 
-    # The SDK writes the schema that was discovered, and has no word for one that grows.
+    # The SDK writes the schema that was discovered, has no word for one that grows, and one even where nothing follows.
     def _write_schema_message(self) -> None:
-        self.write_schema()
+        """Write nothing yet: what reads the stream writes its schema, where there is something to read."""
 
     def write_schema(self) -> None:
         """Write the SCHEMA message, or the messages where stream maps make several streams."""
-        super()._write_schema_message()
+        for message in self._generate_schema_messages():
+            self._write_new_schema(message)
 
     def write_own_schema(self, schema: dict[str, Any]) -> None:
         """Write a SCHEMA message with a schema of the stream's own, under its alias."""
         stream_map, key = self.stream_maps[0], self.replication_key
         message = SchemaMessage(stream_map.stream_alias, schema, list(self.primary_keys or ()), [key] if key else None)
-        self._tap.write_message(message)
+        self._write_new_schema(message)
+
+    def _write_new_schema(self, message: SchemaMessage) -> None:
+        """Write a SCHEMA message, unless the last one for its table said the same: some loaders begin anew at each."""
+        said = (message.schema, tuple(message.key_properties or ()))
+        if self.tap.announced.get(message.stream) != said:
+            self.tap.announced[message.stream] = said
+            self._tap.write_message(message)
 
     def write_record(self, record: Record) -> None:
         """Write the RECORD messages of a record, mapped; raises MapExpressionError as `mapped` does."""
@@ -168,6 +176,8 @@ class SdkTap(Tap):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
         self._reads_environment = bool(options.get("parse_env_config"))
+        self.announced: dict[str, tuple[Any, ...]] = {}
+        """The schema and the keys that the last SCHEMA message for each table had."""
         with warnings.catch_warnings():
             # That a Python comes to its end of life is news for who runs the tap's tests, not for its users.
             warnings.simplefilter("ignore", SingerSDKPythonEOLWarning)

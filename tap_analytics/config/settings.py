@@ -147,11 +147,9 @@ def check(
     wrong = {error.absolute_path[0] for error in errors if error.absolute_path}
     lines = [*_client_problems(stated), *resources.check(config, shipped)]
     yield from (line for line in lines if line.partition(":")[0] not in wrong)
-    if errors or lines:
-        return
-    yield from stream_maps.problems(config, shipped)
-    if complete:
-        yield from _with_variables(_missing(config, schema), variables)
+    if not errors and not lines:
+        yield from stream_maps.problems(config, shipped)
+        yield from _with_variables(_missing(config, schema), variables) if complete else ()
 
 
 def _client_problems(stated: Mapping[str, Any]) -> Iterator[str]:
