@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import MAX_PREC, Decimal, localcontext
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from jsonschema import Draft7Validator
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 MOST_DIGITS = 4000
 """Digits that a number written with an exponent may have as a whole number."""
+
+MOST_NAMED = 100
+"""Fields that one message names."""
 
 MOST_UNKNOWN = 1000
 """Fields that the schema does not have and that a stream remembers: an API may use data as names."""
@@ -137,8 +141,8 @@ class Conformer:
         if self._contract.columns == "discard_row":
             msg = f"it has fields that the schema does not have: {_names(pairs)}"
             raise DiscardedError(msg)
-        new = pairs - self._unknown
-        if new and len(self._unknown) < MOST_UNKNOWN:
+        new = set(islice(sorted(pairs - self._unknown, key=repr), MOST_UNKNOWN - len(self._unknown)))
+        if new:
             self._unknown |= new
             self._warn(f"The API sends fields that the schema does not have: {_names(new)}. They are left out.")
             if len(self._unknown) >= MOST_UNKNOWN:
@@ -190,7 +194,9 @@ class Conformer:
             values = {name: value for name, value in values.items() if name in properties}
         fitted = {}
         for name, value in values.items():
-            step = name if name in properties or properties else VALUES
+            # Names that any record may bring are as one: what is remembered of them would have no end.
+            is_one_of_many = name not in properties and (not properties or isinstance(additional, Mapping))
+            step = VALUES if is_one_of_many else name
             member = self._fit(value, properties.get(name, additional), (*path, step))
             if member is not _OMIT:
                 fitted[name] = member
@@ -321,7 +327,9 @@ def _declared(definition: Definition) -> str:
 
 
 def _names(unknown: Iterable[tuple[Path, str]]) -> str:
-    return ", ".join(sorted(_printable(dotted((*path, name))) for path, name in unknown))
+    names = sorted(_printable(dotted((*path, name))) for path, name in unknown)
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _printable(name: str) -> str:

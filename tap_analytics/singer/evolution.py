@@ -9,7 +9,15 @@ from jsonschema import Draft7Validator
 from jsonschema.exceptions import SchemaError
 
 from tap_analytics.singer.conform import fits
-from tap_analytics.singer.inference import MOST_COLUMNS, define, merge, settle
+from tap_analytics.singer.inference import (
+    MOST_COLUMNS,
+    MOST_MEMBERS,
+    define,
+    members_of,
+    merge,
+    settle,
+    within_bounds,
+)
 from tap_analytics.singer.schema import ITEMS, LARGEST_INTEGER, VALIDATING, Definition, Path, Selected, kinds, typed
 
 if TYPE_CHECKING:
@@ -26,6 +34,8 @@ class Evolution:
         self._columns = contract.columns == "evolve"
         self._types = contract.data_type == "evolve"
         self._selected = selected
+        self._room: int | None = None
+        """Members of nested objects that may yet be added, all levels together."""
 
     @property
     def is_possible(self) -> bool:
@@ -37,6 +47,9 @@ class Evolution:
 
         What is deselected stays as it is. Text that is empty or blank widens no type: it stands for null.
         """
+        if self._room is None:
+            named = members_of(schema) - len(schema["properties"])
+            self._room = max(MOST_MEMBERS - named, 0)
         grown: Definition = self._grown_members(schema, record, ())
         if grown is schema:
             return schema
@@ -61,7 +74,9 @@ class Evolution:
         if not may_widen or not named or _holds(value, definition):
             return definition
         annotations = {word: text for word, text in definition.items() if word not in VALIDATING | {"format"}}
-        wider = settle(merge(definition, define(value)), evolves=True)
+        new = {"": settle(merge(definition, define(value)), evolves=True)}
+        self._room = within_bounds(new, self._room or 0)
+        wider = new[""]
         return {**annotations, **(wider if "null" in named else _without_null(wider))}
 
     def _grown_members(self, definition: Definition, value: Mapping[str, Any], path: Path) -> Any:  # noqa: ANN401 - the same, or a new one
@@ -73,14 +88,17 @@ class Evolution:
             if name in properties:
                 grown[name] = self._grown(properties[name], member, (*path, name))
             elif self._may_add(definition, len(grown), (*path, name)):
-                grown[name] = settle(define(member), evolves=True)
+                new = {name: settle(define(member), evolves=True)}
+                self._room = within_bounds(new, self._room or 0) - bool(path)
+                grown |= new
         if len(grown) == len(properties) and all(grown[name] is properties[name] for name in properties):
             return definition
         return {**definition, "properties": grown}
 
     def _may_add(self, definition: Definition, count: int, path: Path) -> bool:
         additional = definition.get("additionalProperties", True)
-        return self._columns and count < MOST_COLUMNS and isinstance(additional, bool) and self._selected(path)
+        has_room = self._room if len(path) > 1 else count < MOST_COLUMNS
+        return bool(self._columns and has_room) and isinstance(additional, bool) and self._selected(path)
 
     def _grown_items(self, definition: Definition, values: list[Any], path: Path) -> Definition:
         items = grown = definition.get("items")

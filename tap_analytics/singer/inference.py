@@ -22,6 +22,9 @@ Schema = dict[str, Any]
 MOST_COLUMNS = 1600 - 7
 """Columns that a table of PostgreSQL can have, without the seven of metadata that a loader of the SDK adds."""
 
+MOST_MEMBERS = 1600
+"""Members of nested objects that a schema names, all levels together; an object with more may hold anything."""
+
 LONGEST_NAME = 63
 """Bytes that PostgreSQL keeps of a column's name."""
 
@@ -64,6 +67,7 @@ def infer(
     properties = {
         name: settle(shown.get(name, define(None)), evolves=evolves) for name in dict.fromkeys([*keys, *shown])
     }
+    within_bounds(properties)
     properties |= declared
     for key in keys:
         if kinds(properties[key]) != ["null"]:
@@ -106,7 +110,7 @@ def merge(one: Definition, other: Definition) -> Schema:
         merged["format"] = texts[0]
     lists = [definition.get("items") for definition in (one, other) if "array" in kinds(definition)]
     if lists and all(isinstance(items, Mapping) for items in lists):
-        merged["items"] = reduce(merge, lists)  # type: ignore[arg-type] # all are definitions
+        merged["items"] = _bounded(reduce(merge, lists))  # type: ignore[arg-type] # all are definitions
     objects = [definition.get("properties") for definition in (one, other) if "object" in kinds(definition)]
     # PHP writes an empty object as an empty list; any other list is told apart by its bytes alone.
     is_empty = "array" not in names or kinds(merged.get("items", {})) == ["null"]
@@ -114,8 +118,38 @@ def merge(one: Definition, other: Definition) -> Schema:
         merged["properties"] = {}
         for name, definition in (pair for properties in objects for pair in (properties or {}).items()):
             known = merged["properties"].get(name)
-            merged["properties"][name] = definition if known is None else merge(known, definition)
+            merged["properties"][name] = _bounded(definition if known is None else merge(known, definition))
     return merged
+
+
+def within_bounds(properties: dict[str, Any], room: int = MOST_MEMBERS) -> int:
+    """Let objects among some definitions hold anything, where they name more members than there is room for.
+
+    Returns the room that is left.
+    """
+    for name, definition in properties.items():
+        count = members_of(definition)
+        if count > room:
+            properties[name] = _anything(definition)
+        else:
+            room -= count
+    return room
+
+
+def members_of(definition: object) -> int:
+    """Return how many members the objects in a definition name, at all levels."""
+    inner = definition.get("properties", {}) if isinstance(definition, Mapping) else {}
+    return len(inner) + sum(map(members_of, inner.values()))
+
+
+def _anything(definition: Definition) -> Schema:
+    """Return the definition of an object without the names of its members."""
+    return {word: item for word, item in definition.items() if word not in {"properties", "additionalProperties"}}
+
+
+def _bounded(definition: Definition) -> Definition:
+    """Return a definition that names no more members than any schema does: records may each bring new ones."""
+    return _anything(definition) if len(definition.get("properties") or ()) > MOST_MEMBERS else definition
 
 
 def settle(definition: Definition, *, evolves: bool) -> Schema:
