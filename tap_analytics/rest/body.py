@@ -34,6 +34,10 @@ class Body:
         """Whether a record may stand on more than one line."""
         return any(self._memory.find(end, 0, self.size) >= 0 for end in (b"\n", b"\r"))
 
+    def count(self, sign: bytes) -> int:
+        """Return how often a sign stands in the body."""
+        return self._memory.count(sign, 0, self.size)
+
     def text(self, charset: str = "utf-8") -> memoryview:
         """Return the body as UTF-8, without a byte-order mark.
 

@@ -29,6 +29,9 @@ _ESCAPES = re.compile(
     rb"|\\."
 )
 
+MOST_RECORDS = 5_000_000
+"""Records of an answer above which it is refused: each takes 72 bytes beside its own."""
+
 QUOTED_ERROR = 200
 """Characters of an error in an answer that a message quotes."""
 
@@ -103,8 +106,16 @@ class PageReader:
             UnreadableBodyError: It is not JSON.
             AnswerError: The JSON does not have the node of the records.
         """
+        # A record takes two bytes at least, and a comma: the other answers need no closer look.
+        is_crowded = body.size > 2 * MOST_RECORDS and body.count(b",") >= MOST_RECORDS
         text: memoryview | bytes = body.text(charset)
         try:
+            if is_crowded and (self._path is None or self._selector(self._path, nodes).has_more(text, MOST_RECORDS)):
+                msg = (
+                    f"the answer holds more than {MOST_RECORDS:,} records, or as many values where it has to be "
+                    "decoded as a whole. Ask for smaller pages, and declare data_selector as names."
+                )
+                raise AnswerError(msg)
             if body.has_line_breaks:
                 with suppress(msgspec.DecodeError):  # said when it is decoded
                     # A record must fit a line; this leaves every number and string as it is.
@@ -115,9 +126,7 @@ class PageReader:
 
     def _read(self, text: memoryview | bytes, nodes: Sequence[str], headers: Mapping[str, str]) -> Content:
         path = self._path or self._find(text)
-        selector = self._selectors.get((path, nodes))
-        if selector is None:
-            selector = self._selectors[path, nodes] = Selector(path, nodes)
+        selector = self._selector(path, nodes)
         try:
             records, root = selector.select(text)
         except msgspec.ValidationError:
@@ -139,6 +148,12 @@ class PageReader:
             values[WHOLE_ANSWER] = _decoded(text)
         evidence = evidence_of(root, headers)
         return Content(records, values, replace(evidence, total=None) if selector.is_filtered else evidence)
+
+    def _selector(self, path: str, nodes: Sequence[str]) -> Selector:
+        selector = self._selectors.get((path, nodes))
+        if selector is None:
+            selector = self._selectors[path, nodes] = Selector(path, nodes)
+        return selector
 
     def _one_record(
         self,

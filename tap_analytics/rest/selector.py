@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +28,8 @@ LARGEST_VALUE = 1 << 16
 """Bytes of a value beside the records above which it announces nothing."""
 
 _EMPTY = (b"[]", b"null")
+
+_RECORDS: Any = list[Raw] | dict[str, Raw] | None
 
 
 class Selector:
@@ -63,9 +66,9 @@ class Selector:
                 names |= {segment for segment in segments[depth : depth + 1] if isinstance(segment, str)}
         return sorted(name for name in names - {self._names[depth]} if can_be_a_field(name))
 
-    def _struct(self) -> Any:  # noqa: ANN401 - a type made here
+    def _struct(self, records: Any = _RECORDS) -> Any:  # noqa: ANN401 - types made here
         """Return the type of a body: structs down to the records, and bytes for what stands beside them."""
-        kind: Any = list[Raw] | dict[str, Raw] | None
+        kind = records
         for name, beside in zip(reversed(self._names), reversed(self._beside), strict=True):
             kind = struct({name: kind, **dict.fromkeys(beside, Raw | UnsetType)}, dict.fromkeys(beside, UNSET)) | None
         return kind
@@ -89,6 +92,23 @@ class Selector:
         if not self._names and isinstance(node, dict):
             root = _decoded(node)
         return self._records(node), root
+
+    def has_more(self, text: memoryview | bytes, most: int) -> bool:
+        """Tell whether a body may hold more records than some, in memory that does not grow with them."""
+        if self._decoder is None or self._rest:
+            return True  # what is looked at by a library is decoded as a whole
+        seen = count(1)
+
+        def look(_: object) -> None:
+            if next(seen) > most:
+                raise OverflowError
+
+        counted = msgspec.defstruct("Counted", (), namespace={"__post_init__": look})
+        try:
+            msgspec.json.decode(text, type=self._struct(list[counted] | None))  # type: ignore[valid-type] # made here
+        except (OverflowError, msgspec.DecodeError):
+            return True
+        return False
 
     def _records(self, node: list[Raw] | dict[str, Raw] | None) -> list[Raw]:
         if not node:

@@ -194,9 +194,7 @@ class Conformer:
             values = {name: value for name, value in values.items() if name in properties}
         fitted = {}
         for name, value in values.items():
-            # Names that any record may bring are as one: what is remembered of them would have no end.
-            is_one_of_many = name not in properties and (not properties or isinstance(additional, Mapping))
-            step = VALUES if is_one_of_many else name
+            step = name if name in properties or (properties and additional is True) else VALUES
             member = self._fit(value, properties.get(name, additional), (*path, step))
             if member is not _OMIT:
                 fitted[name] = member

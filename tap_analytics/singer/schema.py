@@ -15,7 +15,7 @@ ITEMS = 0
 """The step of a path from a list to its items."""
 
 VALUES = "*"
-"""The step of a path from an object without declared properties to the values of its members."""
+"""The step of a path from an object to its members that no property declares: any record may bring others."""
 
 Path = tuple[str | int, ...]
 """The names that lead from a record to a value, with `ITEMS` for each list in between."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox import Fault, Sandbox
+from tap_analytics.rest.pages import MOST_RECORDS
 from tap_analytics.rest.transport import LARGEST_BODY
 from tests.conftest import settings, shipped
 from tests.faults.matrix import PATH, SMALL
@@ -115,3 +116,37 @@ def test_an_encoding_that_was_not_asked_for_is_said() -> None:
         assert "Accept-Encoding: gzip\r\n" in server.asked[0]
     assert run.returncode == 1
     assert run.said("Failed: workers", "'br'", "only gzip was asked for")
+
+
+THINGS: dict[str, Any] = {
+    "name": "things",
+    "schema": {"properties": {"id": {"type": "integer"}}},
+    "endpoint": {"path": "things", "data_selector": "data", "paginator": "single_page"},
+}
+
+
+def run_with_body(body: bytes, **endpoint: object) -> tuple[Run, int]:
+    """Return a run whose only answer is a body, and the most memory that it had, in bytes."""
+    things = {**THINGS, "endpoint": {**THINGS["endpoint"], **endpoint}}
+    with Raw(answer(head("200 OK", "Content-Type: application/json", f"Content-Length: {len(body)}"), body)) as server:
+        return peak({"client": {"base_url": server.url}, "resources": [things], "max_retries": 0})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("record", [b"{}", b"1"])
+def test_more_records_than_memory_has_room_for_are_refused(record: bytes) -> None:
+    body = b'{"data":[' + b",".join([record] * (3 * MOST_RECORDS)) + b"]}"
+    run, most = run_with_body(body)
+    _, usual = run_with_body(b'{"data":[]}')
+    assert run.returncode == 1
+    assert run.said("Failed: things", f"more than {MOST_RECORDS:,} records", "Ask for smaller pages")
+    assert most - usual < 72 * MOST_RECORDS + 3 * len(body)
+
+
+@pytest.mark.slow
+def test_many_values_are_not_many_records() -> None:
+    values = b",".join([b"1"] * (MOST_RECORDS // 2))
+    body = b'{"data":[{"id":1,"values":[' + values + b']},{"id":2,"values":[' + values + b"]}]}"
+    run, _ = run_with_body(body)
+    assert run.returncode == 0, run.stderr
+    assert run.records["things"] == [{"id": 1}, {"id": 2}]
