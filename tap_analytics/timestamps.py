@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 _FORM = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2}|\d{8})"
-    r"((?P<separator>[Tt ])\d{2}:?\d{2}(:?(?P<seconds>\d{2}))?(?P<fraction>[.,]\d+)?"
-    r"(?P<offset>[Zz]|[+-]\d{2}:?\d{2})?)?"
+    r"((?P<separator>[Tt ])\d{2}(?P<colon>:?)\d{2}(:?(?P<seconds>\d{2}))?(?P<fraction>[.,]\d+)?"
+    r"(?P<offset>[Zz]|[+-]\d{2}(:?\d{2})?)?)?"
 )
 
 
@@ -44,18 +44,19 @@ def format_like(instant: datetime, sample: str) -> str:
     day = f"{local:%Y-%m-%d}" if "-" in form["date"] else f"{local:%Y%m%d}"
     if form["separator"] is None:
         return day
-    seconds = f":{local:%S}" if form["seconds"] else ""
+    colon = form["colon"]
+    seconds = f"{colon}{local:%S}" if form["seconds"] else ""
     fraction = form["fraction"] or ""
     if fraction:
         digits = len(fraction) - 1
         fraction = fraction[0] + f"{local.microsecond:06d}".ljust(digits, "0")[:digits]
-    return f"{day}{form['separator']}{local:%H:%M}{seconds}{fraction}{offset}"
+    return f"{day}{form['separator']}{local:%H}{colon}{local:%M}{seconds}{fraction}{offset}"
 
 
 def _zone(offset: str) -> timezone:
     if offset in {"", "Z", "z"}:
         return UTC
-    hours, minutes = int(offset[1:3]), int(offset[-2:])
+    hours, minutes = int(offset[1:3]), int(offset[3:].lstrip(":") or 0)
     span = timedelta(hours=hours, minutes=minutes)
     return timezone(-span if offset[0] == "-" else span)
 

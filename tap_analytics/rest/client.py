@@ -190,7 +190,7 @@ class Sender:
             msg = f"{request.label}: {error}"
             raise TransportError(msg) from None
         try:
-            return msgspec.json.decode(body.text())
+            return msgspec.json.decode(body.text(_charset(response.headers.get("Content-Type", ""))))
         except ValueError as error:
             msg = f"{request.label} was answered with something else than JSON ({error})"
             raise AnswerError(msg) from None
