@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -156,7 +156,8 @@ def lines(
                 if stats.state == "running":
                     logger.info("%s", stats, extra=stats.facts)
 
-    threading.Thread(target=watch, name="tap-analytics-progress", daemon=True).start()
+    with suppress(RuntimeError):  # where no thread can be started, the first request says so
+        threading.Thread(target=watch, name="tap-analytics-progress", daemon=True).start()
     try:
         yield
     finally:

@@ -83,7 +83,8 @@ class _Screen:
 
     def start(self) -> None:
         """Begin to draw."""
-        threading.Thread(target=self._draw_on, name="tap-analytics-display", daemon=True).start()
+        with suppress(RuntimeError):  # where no thread can be started, the first request says so
+            threading.Thread(target=self._draw_on, name="tap-analytics-display", daemon=True).start()
 
     def _draw_on(self) -> None:
         with suppress(OSError):  # the terminal is gone
