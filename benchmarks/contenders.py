@@ -195,20 +195,20 @@ def write_json(path: Path, value: Any) -> str:  # noqa: ANN401
     return str(path)
 
 
-def into_files(place: Path) -> dict[str, Any]:
+def into_files(folder: Path) -> dict[str, Any]:
     """Return the `batch_config` that writes into a directory."""
     return {
         "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": f"file://{quote(str(place))}", "prefix": "batch-"},
+        "storage": {"root": f"file://{quote(str(folder))}", "prefix": "batch-"},
     }
 
 
-def emptying(place: Path) -> Callable[[], None]:
+def emptying(folder: Path) -> Callable[[], None]:
     """Return what makes a directory that is there, and empty."""
 
     def empty() -> None:
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
 
     return empty
 
@@ -271,12 +271,12 @@ def catalog(workplace: Path, *selected: str) -> str:
     """Return the file of a catalog of the tap with some streams selected."""
     path = workplace / "catalog.json"
     run(Case("discovery", [str(bin_of(TAP) / TAP), "--discover"]), path)
-    found = json.loads(path.read_text())
-    for stream in found["streams"]:
+    discovered = json.loads(path.read_text())
+    for stream in discovered["streams"]:
         for entry in stream["metadata"]:
             if not entry["breadcrumb"]:
                 entry["metadata"]["selected"] = stream["tap_stream_id"] in selected
-    return write_json(path, found)
+    return write_json(path, discovered)
 
 
 def tap(*selected: str, **settings: Any) -> Command:  # noqa: ANN401

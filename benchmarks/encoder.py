@@ -77,12 +77,12 @@ def cases() -> dict[str, tuple[RecordEncoder, list[Raw]]]:
 def main() -> None:
     """Measure all cases in turn, several times, and print the bytes and the median of each."""
     measured: dict[str, list[float]] = {}
-    found = cases()
+    every = cases()
     for _ in range(ROUNDS):
-        for name, (encoder, records) in found.items():
+        for name, (encoder, records) in every.items():
             measured.setdefault(name, []).append(cost(encoder, records) * 1e6 / RECORDS)
     costs = {
-        name: {"bytes": sum(map(len, map(bytes, found[name][1]))) // RECORDS, "us": round(median(each), 3)}
+        name: {"bytes": sum(map(len, map(bytes, every[name][1]))) // RECORDS, "us": round(median(each), 3)}
         for name, each in measured.items()
     }
     print(json.dumps(costs))

@@ -199,8 +199,8 @@ def _both(one: Callable[[], object] | None, other: Callable[[], object]) -> Call
 def _counting(url: str) -> Callable[[], Mapping[str, Any]]:
     def count() -> dict[str, Any]:
         with urlopen(f"{url}/counted") as answer:  # noqa: S310 - the address is ours
-            found: dict[str, Any] = json.load(answer)
-        return found
+            answered: dict[str, Any] = json.load(answer)
+        return answered
 
     return count
 
@@ -246,8 +246,8 @@ def _watching(url: str) -> tuple[Callable[[], object], Callable[[], Mapping[str,
 
 def _asked(url: str) -> list[dict[str, Any]]:
     with urlopen(f"{url}/_sandbox/requests") as answer:  # noqa: S310 - the address is ours
-        found: list[dict[str, Any]] = json.load(answer)
-    return found
+        answered: list[dict[str, Any]] = json.load(answer)
+    return answered
 
 
 def batch(options: Options) -> Measured:
@@ -259,19 +259,19 @@ def batch(options: Options) -> Measured:
         theirs: Contender(STOCK, "sdk", sdk("stock", batch_config=into_files(theirs)), least=THRICE),
     }
     with serving(REGISTRATIONS.stream, options.records) as url:
-        for place, contender in chosen.items():
+        for folder, contender in chosen.items():
             install(contender.environment)
             case = contender.case(url, options.records, REGISTRATIONS)
-            case.before, case.after = emptying(place), _weighing(place, options.records)
+            case.before, case.after = emptying(folder), _weighing(folder, options.records)
             cases.append(case)
         side_by_side(cases, options.turns)
     shutil.rmtree(CACHE / "batches", ignore_errors=True)
     return Measured(cases, {"versions": _versions(chosen.values())})
 
 
-def _weighing(place: Path, records: int) -> Callable[[], Mapping[str, Any]]:
+def _weighing(folder: Path, records: int) -> Callable[[], Mapping[str, Any]]:
     def weigh() -> dict[str, Any]:
-        files = [path for path in place.iterdir() if path.is_file()]
+        files = [path for path in folder.iterdir() if path.is_file()]
         lines = 0
         for path in files:
             with gzip.open(path) as file:

@@ -72,17 +72,17 @@ that stay as they came, write; nothing is checked or remembered.
 
 def write(results: Path, docs: Path) -> Path:
     """Write the page of the results that there are, and its picture; return the page."""
-    found = {part: Result(results, part) for part in parts.PARTS if (results / f"{part}.json").exists()}
+    outcomes = {part: Result(results, part) for part in parts.PARTS if (results / f"{part}.json").exists()}
     sections = [HEAD]
-    if panels := _panels(found):
-        (docs / f"{NAME}.svg").write_text(draw(panels, _foot(found)))
+    if panels := _panels(outcomes):
+        (docs / f"{NAME}.svg").write_text(draw(panels, _foot(outcomes)))
         sections.append(f"![{'; '.join(panel.title for panel in panels)}]({NAME}.svg)\n")
-    sections += filter(None, [_ratios(found)])
+    sections += filter(None, [_ratios(outcomes)])
     for part, section in SECTIONS.items():
-        if part in found:
-            sections += filter(None, [section(found), _left_out(found[part])])
-    if found:
-        sections.append(_machine(found.values()))
+        if part in outcomes:
+            sections += filter(None, [section(outcomes), _left_out(outcomes[part])])
+    if outcomes:
+        sections.append(_machine(outcomes.values()))
     sections.append(REPEAT)
     page = docs / f"{NAME}.md"
     page.write_text("\n".join(sections))
@@ -146,8 +146,8 @@ CLAIMS = (
 )
 
 
-def _ratios(found: dict[str, Result]) -> str:
-    rows = [row for claim in CLAIMS if claim.part in found and (row := claim.row(found[claim.part]))]
+def _ratios(outcomes: dict[str, Result]) -> str:
+    rows = [row for claim in CLAIMS if claim.part in outcomes and (row := claim.row(outcomes[claim.part]))]
     if not rows:
         return ""
     text = [
@@ -155,7 +155,7 @@ def _ratios(found: dict[str, Result]) -> str:
         "How many times the seconds of the second the first takes, in runs that took turns, and the project's goal:\n",
         table(["", "first / second", "wall", "CPU", "goal"], rows),
     ]
-    text += filter(None, [_memory(found[part]) for part in ("throughput", "nested") if part in found])
+    text += filter(None, [_memory(outcomes[part]) for part in ("throughput", "nested") if part in outcomes])
     return "\n".join(text)
 
 
@@ -172,20 +172,20 @@ def _sizes(result: Result) -> list[int]:
     return sorted({case["records"] for case in result.cases if case["runs"]})
 
 
-def _throughput(found: dict[str, Result]) -> str:
-    result = found["throughput"]
+def _throughput(outcomes: dict[str, Result]) -> str:
+    result = outcomes["throughput"]
     text = _read(result, "registrations", [contender.name for contender in FLAT])
-    if "startup" in found:
-        text.append(_past_startup(result, found["startup"]))
+    if "startup" in outcomes:
+        text.append(_past_startup(result, outcomes["startup"]))
     return "\n".join(filter(None, text))
 
 
-def _nested(found: dict[str, Result]) -> str:
+def _nested(outcomes: dict[str, Result]) -> str:
     what = (
         "Each order has a customer with an address, and three lines. tap-analytics reads a declared resource "
         "and infers its schema; one row has the schema declared, too.\n"
     )
-    text = _read(found["nested"], "orders", [contender.name for contender in NESTED])
+    text = _read(outcomes["nested"], "orders", [contender.name for contender in NESTED])
     return "\n".join(filter(None, [text[0], what, *text[1:]]))
 
 
@@ -276,8 +276,8 @@ def _past_startup(result: Result, startup: Result) -> str:
     )
 
 
-def _encoder(found: dict[str, Result]) -> str:
-    costs = found["encoder"].facts["costs"]
+def _encoder(outcomes: dict[str, Result]) -> str:
+    costs = outcomes["encoder"].facts["costs"]
     base = next(iter(costs.values()))["us"]
     rows = [
         [name, f"{cost['bytes']}", f"{cost['us']:.2f} µs", f"{cost['us'] / base:.2f} {TIMES}"]
@@ -292,8 +292,8 @@ def _encoder(found: dict[str, Result]) -> str:
     )
 
 
-def _startup(found: dict[str, Result]) -> str:
-    result = found["startup"]
+def _startup(outcomes: dict[str, Result]) -> str:
+    result = outcomes["startup"]
     base = result.median(EMPTY)
     rows = [
         [
@@ -314,8 +314,8 @@ def _startup(found: dict[str, Result]) -> str:
     )
 
 
-def _latency(found: dict[str, Result]) -> str:
-    result = found["latency"]
+def _latency(outcomes: dict[str, Result]) -> str:
+    result = outcomes["latency"]
     late = result.facts["seconds"]
     most = max(case["records"] for case in result.cases)
     names = [case["name"] for case in result.cases if "paging" not in case]
@@ -327,7 +327,10 @@ def _latency(found: dict[str, Result]) -> str:
         ),
         _delays(result, {name: (name, {}) for name in names}),
     ]
-    full, start = result.median(ALL, latency=late), found["startup"].median(NOTHING) if "startup" in found else None
+    full, start = (
+        result.median(ALL, latency=late),
+        outcomes["startup"].median(NOTHING) if "startup" in outcomes else None,
+    )
     if full and start and (case := result.find(ALL, latency=late)):
         past = full - start
         text.append(
@@ -363,8 +366,8 @@ def _paginators(result: Result) -> list[str]:
     ]
 
 
-def _batch(found: dict[str, Result]) -> str:
-    result = found["batch"]
+def _batch(outcomes: dict[str, Result]) -> str:
+    result = outcomes["batch"]
     fast = result.median(TAP)
     rows = [
         [
@@ -389,8 +392,8 @@ def _batch(found: dict[str, Result]) -> str:
     )
 
 
-def _warehouse(found: dict[str, Result]) -> str:
-    result = found["warehouse"]
+def _warehouse(outcomes: dict[str, Result]) -> str:
+    result = outcomes["warehouse"]
     whole = result.median(INTO_POSTGRES)
     names = [case["name"] for case in result.cases if case["runs"] and case["name"] != SAMPLED]
     alone = [name for name in LOADERS_ALONE if name in names]
@@ -487,14 +490,14 @@ WAYS = {
 """The ways from the API to a table, as the picture names them."""
 
 
-def _panels(found: dict[str, Result]) -> list[Panel]:
+def _panels(outcomes: dict[str, Result]) -> list[Panel]:
     panels = []
-    if result := found.get("throughput"):
+    if result := outcomes.get("throughput"):
         middle = result.facts["middle"]
         names = [contender.name for contender in FLAT if contender.name not in (RESOURCE, DECLARED)]
         bars = _bars(result, {name: name for name in names}, TAP, middle)
         panels.append(Panel(f"Reading {middle:,} records", "seconds of the whole process, to /dev/null", bars))
-    if result := found.get("warehouse"):
+    if result := outcomes.get("warehouse"):
         best = next((name for name in WAYS if result.find(name)), TAP)
         rows = _sizes(result)[-1]
         below = "seconds from the API to a table, Meltano or dlt"
@@ -512,8 +515,8 @@ def _bars(result: Result, labels: Mapping[str, str], base: str, records: int) ->
     return bars
 
 
-def _foot(found: dict[str, Result]) -> list[str]:
-    shown = [found[part] for part in ("throughput", "warehouse") if part in found]
+def _foot(outcomes: dict[str, Result]) -> list[str]:
+    shown = [outcomes[part] for part in ("throughput", "warehouse") if part in outcomes]
     days = sorted({result.facts["measured"].split()[0] for result in shown})
     machines = dict.fromkeys(f"{_processor(result)}; measured {' and '.join(days)}." for result in shown)
     # A name and its number stay on one line.

@@ -88,40 +88,40 @@ def run() -> None:
     """Take the steps, one after the other; raise DemoError at the first that fails."""
     print("The whole road once, on this machine:\n")
     with ExitStack() as stack:
-        place = stack.enter_context(workplace())
-        if not place.stays:
+        workspace = stack.enter_context(workplace())
+        if not workspace.stays:
             print(IN_USE)
         with step("starting the sandbox: the API of a made-up greenhouse"):
             # Behind, so that time can pass; by a week, in which there is always work.
             now = (datetime.now(UTC) - timedelta(days=DAYS)).isoformat(timespec="seconds")
-            api = stack.enter_context(sandbox(place.directory / "sandbox.log", "--now", now))
+            api = stack.enter_context(sandbox(workspace.directory / "sandbox.log", "--now", now))
         named = os.environ.get(VARIABLE)
         with step("connecting to the Postgres that the environment names" if named else "starting Postgres, embedded"):
-            server = stack.enter_context(postgres(place.postgres))
+            server = stack.enter_context(postgres(workspace.postgres))
             connection = stack.enter_context(psycopg.connect(server.url, autocommit=True))
-            drop(connection, place)
-        if not place.stays:
-            stack.callback(drop, connection, place)
-        project = Project.create(place.directory / "project", api=api, server=server, schema=place.schema)
-        connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(place.schema)))
-        load(project, place)
+            drop(connection, workspace)
+        if not workspace.stays:
+            stack.callback(drop, connection, workspace)
+        project = Project.create(workspace.directory / "project", api=api, server=server, schema=workspace.schema)
+        connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(workspace.schema)))
+        load(project, workspace)
         records = served(api)
         print_tables(connection, records)
-        a_week_later(connection, api, project, place)
+        a_week_later(connection, api, project, workspace)
         print_labour_cost(connection)
-    print(NEXT + (PSQL if place.stays else ""))
+    print(NEXT + (PSQL if workspace.stays else ""))
 
 
-def drop(connection: Connection, place: Workplace) -> None:
+def drop(connection: Connection, workspace: Workplace) -> None:
     """Remove all tables of the demo."""
-    connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(place.schema)))
+    connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(workspace.schema)))
 
 
-def load(project: Project, place: Workplace, again: str = "", **settings: str) -> None:
+def load(project: Project, workspace: Workplace, again: str = "", **settings: str) -> None:
     """Have Meltano load what is new; raise DemoError where it fails."""
     with step(" ".join(["meltano", *LOADING]) + again):
         result = project.meltano(*LOADING, **settings)
-        log = place.directory / "meltano.log"
+        log = workspace.directory / "meltano.log"
         with log.open("a", encoding="utf-8") as file:
             file.write(result.stdout + result.stderr)
     if result.returncode:
@@ -161,7 +161,7 @@ def print_tables(connection: Connection, records: Records) -> None:
     print("\n  Each table has each record of the API, as it is there.\n")
 
 
-def a_week_later(connection: Connection, api: Api, project: Project, place: Workplace) -> None:
+def a_week_later(connection: Connection, api: Api, project: Project, workspace: Workplace) -> None:
     """Let a week pass, load what it brought past a fault, and say in three lines what happened."""
     before = served(api)
     control(api, "advance", {"days": DAYS})
@@ -171,7 +171,7 @@ def a_week_later(connection: Connection, api: Api, project: Project, place: Work
     changed = sum(after[table][key] != record for table, records in before.items() for key, record in records.items())
     print(f"  A week later: {new} new records, {changed} changed, and one request will get a 503.")
     begun = datetime.now(UTC)
-    load(project, place, ", again", TAP_ANALYTICS_BACKOFF_FACTOR="0.2")
+    load(project, workspace, ", again", TAP_ANALYTICS_BACKOFF_FACTOR="0.2")
     verify(connection, after)
     rows = sum(len(loaded(connection, table, since=begun)) for table in after)
     total = sum(map(len, after.values()))

@@ -272,11 +272,11 @@ def as_somebody() -> list[str]:
 
 def installation() -> Path:
     """Give the package that carries Postgres, without importing it."""
-    found = find_spec(PACKAGE)
-    if found is None or found.origin is None:
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
         message = f"there is no embedded Postgres here: install the development dependencies, or set {VARIABLE}"
         raise PostgresError(message)
-    return Path(found.origin).parent
+    return Path(spec.origin).parent
 
 
 def programs(package: Path) -> Path:
@@ -288,10 +288,10 @@ def reachable_directory() -> Path:
     """Give a temporary directory that any user can reach and run programs in."""
     candidates = [Path(tempfile.gettempdir()), *map(Path, PUBLIC_DIRECTORIES)]
     for candidate in candidates:
-        place = candidate.resolve()
-        open_to_all = all(folder.stat().st_mode & stat.S_IXOTH for folder in (place, *place.parents))
-        if open_to_all and not os.statvfs(place).f_flag & os.ST_NOEXEC:
-            return place
+        resolved = candidate.resolve()
+        open_to_all = all(folder.stat().st_mode & stat.S_IXOTH for folder in (resolved, *resolved.parents))
+        if open_to_all and not os.statvfs(resolved).f_flag & os.ST_NOEXEC:
+            return resolved
     names = ", ".join(str(candidate) for candidate in dict.fromkeys(candidates))
     message = f"as root, Postgres runs as another user, who can start programs in none of {names}"
     raise PostgresError(message)

@@ -160,8 +160,8 @@ def kind(facts: Facts) -> str:
         "exclusiveMinimum": "more than {}",
         "maximum": "up to {}",
     }
-    told = " ".join(text.format(facts[key]) for key, text in limits.items() if key in facts)
-    return ", ".join(part for part in (words, told, "secret" if facts.get("secret") else "") if part)
+    described = " ".join(text.format(facts[key]) for key, text in limits.items() if key in facts)
+    return ", ".join(piece for piece in (words, described, "secret" if facts.get("secret") else "") if piece)
 
 
 def default(facts: Facts, *, needed: bool) -> str:
@@ -231,10 +231,10 @@ def replication(stream: type[RestStream], entry: Facts) -> str:
 
 def section(title: str, names: list[str], schema: Facts) -> str:
     """Return what there is to know of one table."""
-    told = "" if names == [title] else f"Of {' and '.join(f'`{name}`' for name in names)}. "
+    described = "" if names == [title] else f"Of {' and '.join(f'`{name}`' for name in names)}. "
     rows = ((f"`{name}`", kind(facts), facts["description"]) for name, facts in schema["properties"].items())
     path = SHIPPED[names[0]].resource.requests.path
-    return f"## {title}\n\n{told}`GET {path}`\n\n{table(('field', 'type', 'meaning'), rows)}"
+    return f"## {title}\n\n{described}`GET {path}`\n\n{table(('field', 'type', 'meaning'), rows)}"
 
 
 # The words of dlt's rest_api
@@ -485,8 +485,8 @@ def sorted_keys(value: Any) -> Any:  # noqa: ANN401 - any YAML
 def module_table() -> str:
     """Return the modules, each above all that it builds on."""
     rows = (
-        (f"`{name}`", told, ", ".join(f"`{other}`" for other in sorted(imports)))
-        for name, told, imports in downwards(dict(modules()))
+        (f"`{name}`", described, ", ".join(f"`{other}`" for other in sorted(imports)))
+        for name, described, imports in downwards(dict(modules()))
     )
     return table(("module", "what it is", "builds on"), rows)
 
@@ -515,7 +515,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
                 yield text.removeprefix(f"{PACKAGE.name}.")  # what `importlib` is given
 
 
-def downwards(found: dict[str, tuple[str, set[str]]]) -> list[tuple[str, str, set[str]]]:
+def downwards(graph: dict[str, tuple[str, set[str]]]) -> list[tuple[str, str, set[str]]]:
     """Return the modules so that each stands above all that it builds on.
 
     Raises ValueError where two build on each other.
@@ -527,11 +527,11 @@ def downwards(found: dict[str, tuple[str, set[str]]]) -> list[tuple[str, str, se
             msg = f"imports run in a circle: {' -> '.join([*above, name])}"
             raise ValueError(msg)
         if name not in heights:
-            heights[name] = 1 + max((height(other, (*above, name)) for other in found[name][1]), default=0)
+            heights[name] = 1 + max((height(other, (*above, name)) for other in graph[name][1]), default=0)
         return heights[name]
 
-    ordered = sorted(found, key=lambda name: (-height(name), name))
-    return [(name, *found[name]) for name in ordered]
+    ordered = sorted(graph, key=lambda name: (-height(name), name))
+    return [(name, *graph[name]) for name in ordered]
 
 
 # The command line

@@ -238,8 +238,8 @@ def _first_record(start: bytes) -> "_Wrong":
     """Begin the first record with something more."""
 
     def wrong(_fault: Fault, answer: Answer, _asked: Asked) -> Answer:
-        body, found = _FIRST_MEMBER.subn(b"{" + start, answer.body, count=1)
-        return answer._replace(body=body if found else b'{"data":[{' + start + b'"id":"1"}]}')
+        body, replaced = _FIRST_MEMBER.subn(b"{" + start, answer.body, count=1)
+        return answer._replace(body=body if replaced else b'{"data":[{' + start + b'"id":"1"}]}')
 
     return wrong
 
@@ -249,8 +249,8 @@ def _first_number(word: bytes) -> "_Wrong":
     otherwise = _first_record(b'"value":' + word + b",")
 
     def wrong(fault: Fault, answer: Answer, asked: Asked) -> Answer:
-        body, found = _NUMBER.subn(word, answer.body, count=1)
-        return answer._replace(body=body) if found else otherwise(fault, answer, asked)
+        body, replaced = _NUMBER.subn(word, answer.body, count=1)
+        return answer._replace(body=body) if replaced else otherwise(fault, answer, asked)
 
     return wrong
 

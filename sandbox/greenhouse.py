@@ -299,7 +299,7 @@ class Greenhouse:
         parts = []
         for row in full["rows"]:
             variety = varieties[row["varietyId"]]
-            place = {"location": locations[row["locationId"]], "locationId": row["locationId"]}
+            here = {"location": locations[row["locationId"]], "locationId": row["locationId"]}
             layout = {"layoutId": row["layoutId"]}
             rest = {
                 "row": row["name"],
@@ -313,7 +313,7 @@ class Greenhouse:
             if self._rng.random() < _NULL:
                 rest = dict.fromkeys(rest)
             named = {"layout": f"Layout {row['layoutId'][:4]}"}
-            parts.append((_members(place | layout | rest), _members(place | named | layout | rest)))
+            parts.append((_members(here | layout | rest), _members(here | named | layout | rest)))
         return parts
 
     def _describe_tasks(self, full: dict[str, list[Record]]) -> list[str]:

@@ -199,8 +199,8 @@ class TapAnalytics(RestTap):
     @classmethod
     def shipped_resources(cls) -> dict[str, Resource]:
         """Return what is read where the settings list no resources, by name."""
-        found = (one if isinstance(one, Resource) else one.resource for one in cls.shipped)
-        return {resource.name: resource for resource in found}
+        every = (one if isinstance(one, Resource) else one.resource for one in cls.shipped)
+        return {resource.name: resource for resource in every}
 
     def settings(self, config: dict[str, Any], *, complete: bool) -> Iterator[str]:
         """Bring settings into their final form, and yield a line for each mistake."""

@@ -98,9 +98,9 @@ class Browser:
 
     def evaluate(self, script: str) -> Any:  # noqa: ANN401 - whatever JavaScript has
         """Return the value of an expression, or what its promise is resolved with."""
-        found = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        evaluated = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in evaluated, evaluated
+        return evaluated["result"].get("value")
 
     def screenshot(self, path: Path) -> None:
         """Write what the window shows."""

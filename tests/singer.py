@@ -71,11 +71,11 @@ class Run:
     @property
     def records(self) -> dict[str, list[Record]]:
         """The records of each stream that has a schema, in order; numbers are exact."""
-        found: dict[str, list[Record]] = {name: [] for name in self.schemas}
+        result: dict[str, list[Record]] = {name: [] for name in self.schemas}
         for message in self.messages:
             if message["type"] == "RECORD":
-                found[message["stream"]].append(message["record"])
-        return found
+                result[message["stream"]].append(message["record"])
+        return result
 
     @property
     def schemas(self) -> dict[str, dict[str, Any]]:
@@ -219,8 +219,8 @@ def stream_names() -> list[str]:
 
 def catalog_of(*streams: str, without: Mapping[str, Iterable[str]] | None = None) -> dict[str, Any]:
     """Return the catalog of the shipped streams in which only some are selected, without some fields."""
-    found: dict[str, Any] = json.loads(_discovered())
-    for stream in found["streams"]:
+    result: dict[str, Any] = json.loads(_discovered())
+    for stream in result["streams"]:
         name = stream["tap_stream_id"]
         for entry in stream["metadata"]:
             match entry["breadcrumb"]:
@@ -228,7 +228,7 @@ def catalog_of(*streams: str, without: Mapping[str, Iterable[str]] | None = None
                     entry["metadata"]["selected"] = name in streams
                 case ["properties", field]:
                     entry["metadata"]["selected"] = field not in (without or {}).get(name, ())
-    return found
+    return result
 
 
 def check_messages(lines: Iterable[str], *, key: str | None = None, aside: State | None = None) -> list[dict[str, Any]]:
@@ -287,8 +287,8 @@ def exact(value: object) -> object:
 
 def instant(text: str) -> datetime:
     """Return an RFC 3339 text as a point in time."""
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    result = datetime.fromisoformat(text)
+    return result if result.tzinfo else result.replace(tzinfo=UTC)
 
 
 class _Validator:
@@ -342,11 +342,11 @@ def _refuse(constant: str) -> object:
 
 
 def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    result = dict(pairs)
+    if len(result) < len(pairs):
         message = f"a name twice in one object: {[name for name, _ in pairs]}"
         raise ValueError(message)
-    return found
+    return result
 
 
 def _read(read: Callable[[str], object], value: object) -> object:

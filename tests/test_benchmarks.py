@@ -89,8 +89,8 @@ def test_its_page_has_the_ratios_of_what_was_measured(tmp_path: Path, results: P
 
 
 def test_its_picture_has_loading_beside_reading(tmp_path: Path, results: Path) -> None:
-    ways = {FAST_BY_FILES: 10.0, FAST_INTO_POSTGRES: 12.0, DLT_INTO_POSTGRES: 60.0}
-    write(results, "warehouse", 60, measured("postgres", ways))
+    seconds_by_case = {FAST_BY_FILES: 10.0, FAST_INTO_POSTGRES: 12.0, DLT_INTO_POSTGRES: 60.0}
+    write(results, "warehouse", 60, measured("postgres", seconds_by_case))
     report.write(results, tmp_path)
     picture = ET.parse(tmp_path / "performance.svg").getroot()  # noqa: S314 - it is our own
     texts = [text.text or "" for text in picture.iter("{http://www.w3.org/2000/svg}text")]

@@ -17,8 +17,8 @@ Words = dict[str, Any]
 
 def entry_of(catalog: Words, stream: str) -> Words:
     (entry,) = [entry for entry in catalog["streams"] if entry["tap_stream_id"] == stream]
-    found: Words = entry
-    return found
+    result: Words = entry
+    return result
 
 
 def test_a_catalog_without_keys_leaves_the_stream_its_own(config: Words) -> None:

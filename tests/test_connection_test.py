@@ -29,15 +29,15 @@ def run_test(config: Mapping[str, Any], *, width: int = 200, **given: Any) -> Ru
 
 def table(run: Run) -> dict[str, str]:
     """Return the row of each stream, without its name, and with single blanks, whichever lines it takes."""
-    found: dict[str, str] = {}
+    cells: dict[str, str] = {}
     _, _, text = run.stderr.partition("stream ")
     for line in text.splitlines()[1:-1]:
         name, _, rest = line.partition(" ")
         if name:
-            found[name] = rest
-        elif found:
-            found[list(found)[-1]] += f" {rest}"
-    return {name: " ".join(text.split()) for name, text in found.items()}
+            cells[name] = rest
+        elif cells:
+            cells[list(cells)[-1]] += f" {rest}"
+    return {name: " ".join(text.split()) for name, text in cells.items()}
 
 
 def last(run: Run) -> str:

@@ -344,5 +344,5 @@ def test_common_keywords_are_judged_without_decoding(
 def test_values_are_judged_exactly(definition: dict[str, Any], value: str, expected: object) -> None:
     schema = {"type": "object", "properties": {"id": {"type": "integer"}, "field": definition}}
     encoder = RecordEncoder(schema, selected=lambda _: True, keys=["id"], cursor=None, warn=print)
-    found = encoder.decoder.decode(Raw(f'{{"id":1,"field":{value}}}'.encode()))["field"]
-    assert (found, str(found)) == (expected, str(expected))
+    decoded = encoder.decoder.decode(Raw(f'{{"id":1,"field":{value}}}'.encode()))["field"]
+    assert (decoded, str(decoded)) == (expected, str(expected))

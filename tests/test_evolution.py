@@ -274,18 +274,18 @@ CONTRACT = st.builds(SchemaContract, *[st.sampled_from(["evolve", "freeze", "dis
 
 def steps(encoder: RecordEncoder, chunks: list[list[Words]], *, decoded: bool) -> list[object]:
     """Return all schemas and records in order, and why they end where they do."""
-    found: list[object] = []
+    outcome: list[object] = []
     try:
         for chunk in chunks:
             process = encoder.process_decoded if decoded else encoder.process
             for step in process(raw(*chunk)):
                 if isinstance(step, SchemaChange):
-                    found.append(step)
+                    outcome.append(step)
                 else:
-                    found += [json_encoder.encode(step)] if isinstance(step, dict) else map(bytes, step)
+                    outcome += [json_encoder.encode(step)] if isinstance(step, dict) else map(bytes, step)
     except RecordError as error:
-        found.append((str(error), error.index))
-    return [json.loads(one, parse_float=Decimal) if isinstance(one, bytes) else one for one in found]
+        outcome.append((str(error), error.index))
+    return [json.loads(one, parse_float=Decimal) if isinstance(one, bytes) else one for one in outcome]
 
 
 @settings(max_examples=300, deadline=None)

@@ -165,9 +165,9 @@ def page() -> str:
 
 def rows() -> dict[str, tuple[str, str, str]]:
     """Return type, default and meaning of each setting on the page."""
-    found = {}
+    table = {}
     for line in page().splitlines():
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         if len(cells) == 4 and cells[0].startswith("`"):
-            found[cells[0].strip("`")] = (cells[1], cells[2], cells[3])
-    return found
+            table[cells[0].strip("`")] = (cells[1], cells[2], cells[3])
+    return table

@@ -43,7 +43,7 @@ SCALARS = st.one_of(
     st.decimals(allow_nan=False, allow_infinity=False),
     st.text(max_size=5),
     st.dates().map(str),
-    st.datetimes(timezones=ZONES).map(lambda found: found.isoformat()),
+    st.datetimes(timezones=ZONES).map(lambda inferred: inferred.isoformat()),
 )
 VALUES = st.recursive(
     SCALARS,
@@ -61,7 +61,7 @@ RECORDS = st.lists(
 )
 
 
-def found(*values: object) -> Any:  # noqa: ANN401 - a JSON Schema
+def inferred(*values: object) -> Any:  # noqa: ANN401 - a JSON Schema
     """Return the schema of a field that has some values."""
     return infer([{"id": 1, "field": value} for value in values], keys=["id"])["properties"]["field"]
 
@@ -163,7 +163,7 @@ def test_everything_may_be_null_but_the_key(records: list[Words]) -> None:
     ids=str,
 )
 def test_what_values_show(values: list[object], schema: Words) -> None:
-    assert found(*values) == schema
+    assert inferred(*values) == schema
 
 
 def test_a_field_that_is_only_null_is_open_where_the_schema_evolves() -> None:
@@ -279,8 +279,8 @@ def test_a_sample_is_the_first_pages(sandbox: Sandbox, config: Words) -> None:
 def test_a_sample_has_a_later_page_where_the_answer_says_how_many_there_are(
     sandbox: Sandbox, config: Words, path: str, paginator: object
 ) -> None:
-    found = sampled(sandbox, config, path, paginator)
-    assert found == {"id": "integer", "n": "number", "late": "boolean"}
+    inferred = sampled(sandbox, config, path, paginator)
+    assert inferred == {"id": "integer", "n": "number", "late": "boolean"}
     assert len(sandbox.requests) <= 13, "the first pages, perhaps the one after them, and one of the last"
 
 
@@ -301,8 +301,8 @@ def test_a_sample_has_no_later_page_where_none_is_known(
 
 def test_a_later_page_that_cannot_be_read_fails_no_discovery(sandbox: Sandbox, config: Words) -> None:
     sandbox.misbehave(Fault("status", params={"offset": "2400"}, status=500, times=None))
-    found = sampled(sandbox, config, "offset/many", {"type": "offset", "limit": 100})
-    assert found == {"id": "integer", "n": "integer"}
+    inferred = sampled(sandbox, config, "offset/many", {"type": "offset", "limit": 100})
+    assert inferred == {"id": "integer", "n": "integer"}
     assert any(request.params["offset"] == "2400" for request in sandbox.requests)
 
 

@@ -176,15 +176,15 @@ class Warehouse:
                 "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                 " WHERE attrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND attnum > 0 ORDER BY attnum"
             )
-            found = connection.execute(statement, [self.schema, table]).fetchall()
-        return {name: kind for name, kind in found if not name.startswith("_sdc_")}
+            selected = connection.execute(statement, [self.schema, table]).fetchall()
+        return {name: kind for name, kind in selected if not name.startswith("_sdc_")}
 
     def rows(self, table: str, *others: str) -> Rows:
         """Return all rows, each value as PostgreSQL writes it, with further columns."""
         names = [*self.columns(table), *others]
         chosen, order = ", ".join(["{}::text"] * len(names)), ", ".join(str(at + 1) for at in range(len(names)))
-        found = self.query(f"SELECT {chosen} FROM {{}} ORDER BY {order}", *names, table)  # noqa: S608 - names are quoted
-        return [dict(zip(names, row, strict=True)) for row in found]
+        selected = self.query(f"SELECT {chosen} FROM {{}} ORDER BY {order}", *names, table)  # noqa: S608 - names are quoted
+        return [dict(zip(names, row, strict=True)) for row in selected]
 
 
 @pytest.fixture
@@ -445,9 +445,9 @@ def test_activate_version_removes_what_is_gone(hard: bool, both: tuple[Warehouse
         warehouse.load(schema({}), record({"id": 9}))
         warehouse.load(*version(1, 1, 2, 3), hard_delete=hard)
         warehouse.load(*version(2, 2, 4), hard_delete=hard)
-        found = warehouse.query("SELECT id, _sdc_table_version, _sdc_deleted_at IS NULL FROM things ORDER BY id")
+        selected = warehouse.query("SELECT id, _sdc_table_version, _sdc_deleted_at IS NULL FROM things ORDER BY id")
         gone = [] if hard else [(1, 1, False), (3, 1, False), (9, None, False)]
-        assert found == sorted([(2, 2, True), (4, 2, True), *gone])
+        assert selected == sorted([(2, 2, True), (4, 2, True), *gone])
 
 
 def test_a_row_that_comes_back_is_no_longer_deleted(both: tuple[Warehouse, Warehouse]) -> None:
@@ -457,8 +457,8 @@ def test_a_row_that_comes_back_is_no_longer_deleted(both: tuple[Warehouse, Wareh
         warehouse.load(schema({}), record({"id": 1}, version=2))
         deleted = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
         warehouse.load(schema({}), record({"id": 2, "_sdc_deleted_at": deleted}, version=2))
-        found = warehouse.query("SELECT id, _sdc_deleted_at::text FROM things ORDER BY id")
-        assert found == [(1, None), (2, "2026-01-01 00:00:00")]
+        selected = warehouse.query("SELECT id, _sdc_deleted_at::text FROM things ORDER BY id")
+        assert selected == [(1, None), (2, "2026-01-01 00:00:00")]
 
 
 def test_metadata_is_that_of_target_postgres(both: tuple[Warehouse, Warehouse]) -> None:
@@ -474,11 +474,11 @@ def test_metadata_is_that_of_target_postgres(both: tuple[Warehouse, Warehouse]) 
             [None, "2", None],
         ]
         chosen = "min(_sdc_received_at), max(_sdc_batched_at), min(_sdc_sequence), max(_sdc_sync_started_at)"
-        (found,) = warehouse.query(f"SELECT {chosen} FROM things")  # noqa: S608
+        (selected,) = warehouse.query(f"SELECT {chosen} FROM things")  # noqa: S608
         after = datetime.now(UTC).replace(tzinfo=None)
-        assert before <= found[0] <= after
-        assert before <= found[1] <= after
-        for milliseconds in found[2:]:
+        assert before <= selected[0] <= after
+        assert before <= selected[1] <= after
+        for milliseconds in selected[2:]:
             at = datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)
             assert before - timedelta(seconds=1) <= at <= after + timedelta(seconds=1)
     plain, fast = both
@@ -759,8 +759,8 @@ def test_the_command_loads_what_it_is_given(fast: Warehouse, tmp_path: Path) -> 
 def test_both_loaders_of_the_project_fill_the_same_tables(both: tuple[Warehouse, Warehouse], tmp_path: Path) -> None:
     with sandbox_of_the_demo(tmp_path / "sandbox.log", "--now", "2026-06-01T00:00:00Z") as api:
         for warehouse, loader in zip(both, ("target-postgres", "target-postgres-fast"), strict=True):
-            place = tmp_path / loader
-            project = Project.create(place, api=api, server=warehouse.server, schema=warehouse.schema)
+            directory = tmp_path / loader
+            project = Project.create(directory, api=api, server=warehouse.server, schema=warehouse.schema)
             # A server may have any time zone; the project's settings must not leave it to that.
             result = project.meltano("run", "tap-analytics", loader, PGTZ="Asia/Tokyo")
             assert result.returncode == 0, result.stdout + result.stderr

@@ -177,12 +177,12 @@ def test_one_stream_of_a_pair_can_be_selected_alone(stream: str, road: Road) -> 
 
 @pytest.mark.slow
 def test_records_can_go_to_the_loader_by_files(road: Road, tmp_path: Path) -> None:
-    place = tmp_path / "batches"
-    place.mkdir()
+    folder = tmp_path / "batches"
+    folder.mkdir()
     batches = json.dumps(
         {
             "encoding": {"format": "jsonl", "compression": "gzip"},
-            "storage": {"root": place.as_uri(), "prefix": "daily-"},
+            "storage": {"root": folder.as_uri(), "prefix": "daily-"},
         }
     )
     road.meltano(*RUN, TAP_ANALYTICS_BATCH_CONFIG=batches)
@@ -193,8 +193,8 @@ def test_records_can_go_to_the_loader_by_files(road: Road, tmp_path: Path) -> No
         # The loader fills these in for records that come by lines.
         assert all(row["_sdc_received_at"] is None for row in road.loaded(table).values())
     # Nobody removes them.
-    assert all(file.name.startswith("daily-tap-analytics--") for file in place.iterdir())
-    assert len(list(place.iterdir())) > len(TABLES)
+    assert all(file.name.startswith("daily-tap-analytics--") for file in folder.iterdir())
+    assert len(list(folder.iterdir())) > len(TABLES)
 
 
 @pytest.mark.slow

@@ -102,7 +102,7 @@ class Company:
         """Return what the target and the server have where that differs."""
         records = self._sandbox.world.records("registrations")
         pairs = [(self.table.get(record["id"]), record) for record in records]
-        return [(found, record) for found, record in pairs if exact(found) != exact(record)]
+        return [(loaded, record) for loaded, record in pairs if exact(loaded) != exact(record)]
 
 
 def play(  # noqa: PLR0913 - one for each thing that scenarios differ in

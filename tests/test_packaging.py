@@ -65,8 +65,8 @@ def metadata(wheel: Path) -> Message:
 
 def package() -> set[str]:
     """Return the files of the package, and nothing that tools or runs left beside them."""
-    found = (ROOT / "tap_analytics").rglob("*")
-    kept = {path.relative_to(ROOT).as_posix() for path in found if path.suffix in {".py", ".json", ".typed"}}
+    candidates = (ROOT / "tap_analytics").rglob("*")
+    kept = {path.relative_to(ROOT).as_posix() for path in candidates if path.suffix in {".py", ".json", ".typed"}}
     kept |= {"tap_analytics/py.typed"}
     return {name for name in kept if "_cache/" not in name}
 
@@ -74,11 +74,11 @@ def package() -> set[str]:
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    held = {name for name in names if ".dist-info/" not in name}
-    assert held == package()
-    assert "tap_analytics/py.typed" in held
-    assert sum(name.startswith("tap_analytics/schemas/") for name in held) == len(TABLES)
-    assert {name.partition(".dist-info/")[2] for name in names - held} == {
+    packed = {name for name in names if ".dist-info/" not in name}
+    assert packed == package()
+    assert "tap_analytics/py.typed" in packed
+    assert sum(name.startswith("tap_analytics/schemas/") for name in packed) == len(TABLES)
+    assert {name.partition(".dist-info/")[2] for name in names - packed} == {
         "METADATA",
         "RECORD",
         "WHEEL",
@@ -251,8 +251,8 @@ def test_the_steps_of_the_container_install_the_packages_where_nothing_else_is(b
 
     assert entry == ["tap-analytics"]
     for command in ([str(python.with_name(entry[0]))], [str(python), "-m", "tap_analytics"]):
-        found = subprocess.run([*command, "--discover"], cwd=tmp_path, env=bare, capture_output=True, check=True)
-        assert [stream["tap_stream_id"] for stream in json.loads(found.stdout)["streams"]] == stream_names()
+        candidates = subprocess.run([*command, "--discover"], cwd=tmp_path, env=bare, capture_output=True, check=True)
+        assert [stream["tap_stream_id"] for stream in json.loads(candidates.stdout)["streams"]] == stream_names()
     loader = [str(python.with_name("target-postgres-fast")), "--version"]
     subprocess.run(loader, cwd=tmp_path, env=bare, capture_output=True, check=True)
     listed = subprocess.run(

@@ -98,11 +98,11 @@ class Server:
         at -= at % self.limit if self.rounds else 0
         if self.repeats_last_page and at >= len(self.rows):
             at = max(len(self.rows) - 1, 0) // size * size
-        found = self._last if number in self.stale else self.rows[at : at + size]
-        self._last = found
-        found = [] if number in self.empty or offset > self.nothing_beyond else found
+        rows_read = self._last if number in self.stale else self.rows[at : at + size]
+        self._last = rows_read
+        rows_read = [] if number in self.empty or offset > self.nothing_beyond else rows_read
         return Page(
-            [Raw(b"%d" % row) for row in found], f"GET (offset={offset})", RECEIVED, evidence=Evidence(self.total)
+            [Raw(b"%d" % row) for row in rows_read], f"GET (offset={offset})", RECEIVED, evidence=Evidence(self.total)
         )
 
     def _move(self) -> None:
@@ -163,10 +163,10 @@ def test_a_walk_in_peace_brings_each_row_once_and_in_order(
     limit: int,
     cap: int,
     in_flight: int,
-    **ways: Any,  # noqa: ANN401
+    **habits: Any,  # noqa: ANN401
 ) -> None:
-    keyed = ways.pop("keyed")
-    server = Server(list(range(rows)), limit, cap, **ways)
+    keyed = habits.pop("keyed")
+    server = Server(list(range(rows)), limit, cap, **habits)
     assert walk(server, max_in_flight=in_flight, keyed=keyed) == (list(range(rows)), [])
 
 
@@ -203,10 +203,10 @@ def test_no_row_that_stayed_is_missing_or_the_walk_fails(
     keyed = trouble.pop("keyed")
     server = Server(list(range(rows)), limit, **trouble)
     try:
-        found, _ = walk(server, max_in_flight=in_flight, keyed=keyed)
+        rows_read, _ = walk(server, max_in_flight=in_flight, keyed=keyed)
     except PagingError:
         return
-    assert server.stayed <= set(found)
+    assert server.stayed <= set(rows_read)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
@@ -219,8 +219,8 @@ def test_no_row_that_stayed_is_missing_or_the_walk_fails(
 )
 def test_a_few_moves_are_got_over(rows: int, page: int, in_flight: int, **trouble: Any) -> None:  # noqa: ANN401
     server = Server(list(range(rows)), page, **trouble)
-    found, warnings = walk(server, max_in_flight=in_flight)
-    assert server.stayed <= set(found)
+    rows_read, warnings = walk(server, max_in_flight=in_flight)
+    assert server.stayed <= set(rows_read)
     assert warnings == []
 
 
@@ -240,16 +240,16 @@ def test_a_row_that_moves_to_the_front_is_found_or_the_doubt_is_said(
 ) -> None:
     server = Server(list(range(rows)), page, **trouble)
     try:
-        found, warnings = walk(server, max_in_flight=in_flight)
+        rows_read, warnings = walk(server, max_in_flight=in_flight)
     except PagingError:
         return
-    assert warnings or server.stayed <= set(found)
+    assert warnings or server.stayed <= set(rows_read)
 
 
 def test_a_row_that_moves_to_the_front_costs_one_more_look() -> None:
     server = Server(list(range(8)), 4, moves=[None, ("advance", 1.0)])
-    found, warnings = walk(server, max_in_flight=1)
-    assert found[-8:] == [7, *range(7)]
+    rows_read, warnings = walk(server, max_in_flight=1)
+    assert rows_read[-8:] == [7, *range(7)]
     assert warnings == []
 
 
@@ -257,8 +257,8 @@ def test_a_row_that_moves_to_the_front_costs_one_more_look() -> None:
 def test_rows_that_keep_coming_in_end_a_walk_with_a_warning(*, keyed: bool, times: int) -> None:
     # Rows without a key are not read twice: no target could merge them.
     server = Server(list(range(40)), 10, moves=[None, ("insert", 0.0), None] * times)
-    found, (warning,) = walk(server, max_in_flight=1, keyed=keyed)
-    assert server.stayed <= set(found)
+    rows_read, (warning,) = walk(server, max_in_flight=1, keyed=keyed)
+    assert server.stayed <= set(rows_read)
     assert "may be missing until the next run" in warning
     assert server.requests < 60
 
@@ -281,9 +281,9 @@ def test_whatever_order_the_rows_have_at_each_request_all_come_or_the_walk_fails
     rows: int,
     limit: int,
     in_flight: int,
-    **ways: Any,  # noqa: ANN401
+    **habits: Any,  # noqa: ANN401
 ) -> None:
-    server = Server(list(range(rows)), limit, **ways)
+    server = Server(list(range(rows)), limit, **habits)
     try:
         brought, warnings = walk(server, max_in_flight=in_flight)
     except PagingError:
@@ -346,7 +346,7 @@ def test_a_list_that_grows_by_a_row_at_every_request_ends_with_a_warning(limit: 
 def test_rows_that_move_to_the_end_at_every_request_end_no_walk(
     limit: int, in_flight: int, *, lazy: bool, places: list[float]
 ) -> None:
-    moves: list[tuple[str, float] | None] = [("retreat", place) for place in places]
+    moves: list[tuple[str, float] | None] = [("retreat", share) for share in places]
     server = Server(list(range(60)), limit, lazy=lazy, moves=moves * (MOST_REQUESTS // len(moves)))
     brought, _ = walk(server, max_in_flight=in_flight)
     assert set(brought) == server.stayed
@@ -423,15 +423,15 @@ def test_a_server_that_ignores_the_offset_is_found_out_though_its_page_ends_as_i
 
 def test_a_page_that_insertions_made_like_the_first_is_not_taken_for_it() -> None:
     server = Server([0, 1, 2], 3, cap=2, moves=[None, ("insert", 0.0)])
-    found, warnings = walk(server)
-    assert set(found) >= {0, 1, 2}
+    rows_read, warnings = walk(server)
+    assert set(rows_read) >= {0, 1, 2}
     assert warnings == []
 
 
 def test_a_stale_page_is_not_taken_for_the_first_where_a_walk_starts_over() -> None:
     server = Server(list(range(7)), 3, moves=[None, *[("delete", 0.0)] * 3], stale={4})
-    found, _ = walk(server, max_in_flight=1)
-    assert server.stayed <= set(found)
+    rows_read, _ = walk(server, max_in_flight=1)
+    assert server.stayed <= set(rows_read)
 
 
 @pytest.mark.parametrize("number", range(1, 8))
@@ -440,8 +440,8 @@ def test_a_stale_page_is_not_taken_for_the_first_where_a_walk_starts_over() -> N
 def test_one_wrong_answer_costs_little_and_no_row(number: int, kind: str, *, lazy: bool) -> None:
     wrong: dict[str, Any] = {kind: {number}}
     server = Server(list(range(40)), 10, lazy=lazy, **wrong)
-    found, warnings = walk(server, max_in_flight=1)
-    assert found == list(range(40))
+    rows_read, warnings = walk(server, max_in_flight=1)
+    assert rows_read == list(range(40))
     assert warnings == []
     assert server.requests <= 8
 
@@ -454,8 +454,8 @@ def test_a_server_that_ignores_a_declared_paginator_is_refused_however_little_it
 
 def test_a_single_page_of_a_server_that_does_not_page_is_read_with_a_warning() -> None:
     server = Server(list(range(100)), 1000, ignores_offset=True, ignores_limit=True)
-    found, (warning,) = walk(server, paginator=SinglePage(limit=1000))
-    assert found == list(range(100))
+    rows_read, (warning,) = walk(server, paginator=SinglePage(limit=1000))
+    assert rows_read == list(range(100))
     assert "does not seem to page" in warning
 
 
@@ -478,16 +478,16 @@ def test_a_server_that_limits_the_offset_is_refused_soon() -> None:
 @pytest.mark.parametrize(("rows", "requests"), [(0, 1), (1, 1), (9, 1), (10, 2), (11, 3), (19, 3)])
 def test_a_single_page_is_one_request_unless_it_is_full(rows: int, requests: int) -> None:
     server = Server(list(range(rows)), 10)
-    found, _ = walk(server, paginator=SinglePage(limit=10), max_in_flight=1)
-    assert found == list(range(rows))
+    rows_read, _ = walk(server, paginator=SinglePage(limit=10), max_in_flight=1)
+    assert rows_read == list(range(rows))
     assert server.requests == requests
 
 
 @pytest.mark.parametrize(("rows", "requests"), [(0, 1), (1, 2), (5, 2), (9, 2)])
 def test_a_small_list_costs_one_or_two_requests(rows: int, requests: int) -> None:
     server = Server(list(range(rows)), 10)
-    found, _ = walk(server)
-    assert found == list(range(rows))
+    rows_read, _ = walk(server)
+    assert rows_read == list(range(rows))
     assert server.requests == requests
 
 

@@ -33,14 +33,14 @@ def plan(config: dict[str, Any] | None = None, *, width: int = 200, **given: Any
 
 def blocks(run: Run) -> dict[str, list[str]]:
     """Return what is shown of each stream: its bookmark, and the lines below that with single blanks."""
-    found: dict[str, list[str]] = {}
+    shown: dict[str, list[str]] = {}
     for line in run.stdout.splitlines()[:-1]:
         if line.startswith(" "):
-            found[list(found)[-1]].append(" ".join(line.split()))
+            shown[list(shown)[-1]].append(" ".join(line.split()))
         else:
             name, _, bookmark = line.partition(": ")
-            found[name] = [bookmark]
-    return found
+            shown[name] = [bookmark]
+    return shown
 
 
 def declared(*resources: dict[str, Any]) -> dict[str, Any]:
@@ -62,23 +62,23 @@ def state(**bookmarks: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_first_run_of_the_shipped_streams() -> None:
     start = TODAY - 70 * DAY
-    found = blocks(plan({"start_date": str(start)}))
-    assert list(found) == stream_names()
-    assert found["workers"] == [
+    shown = blocks(plan({"start_date": str(start)}))
+    assert list(shown) == stream_names()
+    assert shown["workers"] == [
         "no bookmark",
         "road everything in every run; records leave as they came",
         "first request GET /v1/master/workers",
     ]
     first = start + 29 * DAY
     params = f"date={start:%Y%m%d}, days_from_date=30, filter_date_by=CREATED, offset=0, limit=10000"
-    assert found[INITIAL] == [
+    assert shown[INITIAL] == [
         "no bookmark",
         "road everything once, in windows of 30 days; records leave as they came",
         f"windows 3, {start} to {TODAY + DAY}; first created {start} to {first}",
         f"first request GET /v1/transactional/registrations ({params})",
     ]
-    assert found[TAIL][0].startswith("no bookmark; records from ")
-    assert "filter_date_by=UPDATED" in found[TAIL][-1]
+    assert shown[TAIL][0].startswith("no bookmark; records from ")
+    assert "filter_date_by=UPDATED" in shown[TAIL][-1]
 
 
 @pytest.mark.parametrize(("days", "window"), [(1, 2), (120, 5), (121, 6), (150, 6)])
@@ -109,11 +109,11 @@ def test_a_state_is_read_in_words() -> None:
     tail |= {"last_sync": f"{BEFORE}T02:00:00Z"}
     kept = state(**{INITIAL: complete, TAIL: tail, "other": {"at": 1}})
     run = plan(state={"value": kept}, catalog=catalog_of(INITIAL, TAIL))
-    found = blocks(run)
-    assert found[INITIAL][0] == f"complete, up to {BEFORE}"
-    assert "windows none" in found[INITIAL]
-    assert any(line.startswith("note The backfill that began") for line in found[INITIAL])
-    assert found[TAIL][0] == (
+    shown = blocks(run)
+    assert shown[INITIAL][0] == f"complete, up to {BEFORE}"
+    assert "windows none" in shown[INITIAL]
+    assert any(line.startswith("note The backfill that began") for line in shown[INITIAL])
+    assert shown[TAIL][0] == (
         f"updatedTimestamp {BEFORE}T01:00:00Z; records from {BEFORE - DAY}T01:00:00Z on are emitted; "
         f"last read to its end by the run of {BEFORE}T02:00:00Z"
     )
@@ -164,13 +164,13 @@ def test_a_bookmark_that_is_not_used_is_said_to_be_so() -> None:
 def test_parents_that_are_not_emitted_are_read_for_their_children() -> None:
     users = {"name": "users", "selected": False, "endpoint": {"path": "users", "paginator": "page_number"}}
     posts = {"name": "posts", "endpoint": "users/{resources.users.id}/posts"}
-    found = blocks(plan(declared(users, posts)))
-    assert list(found) == ["users", "posts"]
-    assert found["users"][1:] == [
+    shown = blocks(plan(declared(users, posts)))
+    assert list(shown) == ["users", "posts"]
+    assert shown["users"][1:] == [
         "road everything in every run; read for its children, not emitted",
         "first request GET users (page=0)",
     ]
-    assert found["posts"][2:] == [
+    assert shown["posts"][2:] == [
         "windows all records, for each record of users",
         "first request GET users/{resources.users.id}/posts",
     ]
@@ -186,8 +186,8 @@ def test_no_secret_is_shown() -> None:
 
 def test_a_stream_map_tells_its_road_and_needs_no_schema() -> None:
     upper = {"name": "name.upper()"}
-    found = blocks(plan({"stream_maps": {"workers": upper}}, catalog=catalog_of("workers")))
-    assert found["workers"][1].endswith("records are decoded one by one: stream_maps change them")
+    shown = blocks(plan({"stream_maps": {"workers": upper}}, catalog=catalog_of("workers")))
+    assert shown["workers"][1].endswith("records are decoded one by one: stream_maps change them")
     declaration = {"name": "things", "primary_key": "id", "endpoint": "things"}
     assert list(blocks(plan(declared(declaration) | {"stream_maps": {"things": upper}}))) == ["things"]
 

@@ -45,12 +45,12 @@ def test_a_stream_that_stands_still_is_found() -> None:
         "tasks": {"last_sync": ago(1)},
         "sessions_incremental": {"last_sync": ago(1), "replication_key_value": ago(100)},
     }
-    found = freshness({"singer_state": {"bookmarks": bookmarks}})
-    assert found.returncode == 1
-    assert re.fullmatch(r"workers: last_sync stands at \S+\n", found.stdout)
-    found = freshness({"bookmarks": bookmarks}, "--hours=48", "--quiet-hours=96")
-    assert found.returncode == 1
-    assert re.fullmatch(r"sessions_incremental: replication_key_value stands at \S+\n", found.stdout)
+    result = freshness({"singer_state": {"bookmarks": bookmarks}})
+    assert result.returncode == 1
+    assert re.fullmatch(r"workers: last_sync stands at \S+\n", result.stdout)
+    result = freshness({"bookmarks": bookmarks}, "--hours=48", "--quiet-hours=96")
+    assert result.returncode == 1
+    assert re.fullmatch(r"sessions_incremental: replication_key_value stands at \S+\n", result.stdout)
     assert freshness({"bookmarks": bookmarks}, "--hours=48").returncode == 0
     assert freshness({}).returncode == 1
 
@@ -88,8 +88,8 @@ def test_the_units_of_systemd_are_valid(tmp_path: Path) -> None:
         assert "ExecStart=/srv/analytics/.venv/bin/meltano run daily" in text or unit.endswith("timer")
         (tmp_path / unit).write_text(re.sub("ExecStart=.*", "ExecStart=/bin/true", text), encoding="utf-8")
     units = [str(tmp_path / "tap-analytics.service"), str(tmp_path / "tap-analytics.timer")]
-    found = subprocess.run([systemd, "verify", *units], capture_output=True, encoding="utf-8", check=False)
-    assert not [line for line in found.stderr.splitlines() if str(tmp_path) in line], found.stderr
+    result = subprocess.run([systemd, "verify", *units], capture_output=True, encoding="utf-8", check=False)
+    assert not [line for line in result.stderr.splitlines() if str(tmp_path) in line], result.stderr
 
 
 def test_the_crontab_has_a_time_and_a_command_that_cron_takes() -> None:
@@ -120,8 +120,8 @@ def test_the_commands_of_the_operations_page(tmp_path: Path) -> None:
 
         def bookmarks(environment: str) -> dict[str, dict[str, Any]]:
             kept = json.loads(meltano("state", "get", f"{environment}:{MAIN}").stdout)
-            found: dict[str, dict[str, Any]] = kept["singer_state"]["bookmarks"]
-            return found
+            result: dict[str, dict[str, Any]] = kept["singer_state"]["bookmarks"]
+            return result
 
         tested = meltano("invoke", "tap-analytics", "--test")
         assert f"{len(stream_names())} of {len(stream_names())} streams work." in tested.stderr

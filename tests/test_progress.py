@@ -146,7 +146,7 @@ def assert_taken_away(terminal: Terminal) -> None:
 def summary(run: Run) -> dict[str, str]:
     """Return the last line of each stream, without how long it took."""
     lines = re.findall(r"\| (\w+): ((?:done|failed|stopped), .*)", run.stderr)
-    return {name: re.sub(r", [\d.]+ s(, [\d,]+ records/s)?", "", told) for name, told in lines}
+    return {name: re.sub(r", [\d.]+ s(, [\d,]+ records/s)?", "", closing) for name, closing in lines}
 
 
 def test_a_terminal_shows_how_far_the_run_is(tmp_path: Path) -> None:
@@ -350,12 +350,14 @@ def test_elsewhere_there_are_plain_lines_and_metrics(config: dict[str, Any], san
     run = run_tap(config | BACKFILL)
     assert "\x1b" not in run.stderr
     assert "METRIC" in run.stderr
-    found = summary(run)
-    assert found.keys() == set(stream_names())
-    assert found["clients"] == "done, 1 record in 1 page"
+    summed = summary(run)
+    assert summed.keys() == set(stream_names())
+    assert summed["clients"] == "done, 1 record in 1 page"
     count = len(sandbox.world.records("registrations"))
-    windows = re.fullmatch(rf"done, {count} records in (\d+) pages, window (\d+) of \2", found["registrations_initial"])
-    assert windows, found
+    windows = re.fullmatch(
+        rf"done, {count} records in (\d+) pages, window (\d+) of \2", summed["registrations_initial"]
+    )
+    assert windows, summed
 
 
 def test_what_draws_is_loaded_only_for_a_terminal(config: dict[str, Any], tmp_path: Path) -> None:
@@ -376,10 +378,10 @@ def test_the_summary_tells_failures_and_retries(sandbox: Sandbox, config: dict[s
         Fault("status", status=503, path="/v1/master/tasks", times=2),
     )
     run = run_tap(config, catalog=catalog_of("users", "tasks", "labels"))
-    found = summary(run)
-    assert found["users"] == "failed, 0 records in 0 pages"
-    assert found["tasks"].endswith("in 1 page, 2 retries")
-    assert found["labels"].startswith("done, ")
+    summed = summary(run)
+    assert summed["users"] == "failed, 0 records in 0 pages"
+    assert summed["tasks"].endswith("in 1 page, 2 retries")
+    assert summed["labels"].startswith("done, ")
 
 
 @pytest.mark.parametrize(
@@ -440,7 +442,7 @@ def test_a_log_for_programs_holds_the_same_facts(sandbox: Sandbox, config: dict[
     file.write_text(json.dumps(logging), encoding="utf-8")  # which is YAML, too
     run = run_tap(config, catalog=catalog_of("rows"), env={"SINGER_SDK_LOG_CONFIG": str(file)}, command=COLD)
     lines = [json.loads(line) for line in run.stderr.splitlines() if line.startswith("{")]
-    (told,) = [line for line in lines if line["extra"].get("status")]
-    assert told["stream_name"] == "rows"
-    assert told["extra"]["records"] == len(sandbox.world.records("rows"))
-    assert told["extra"] | {"status": "done", "pages": 1, "retries": 0} == told["extra"]
+    (closing,) = [line for line in lines if line["extra"].get("status")]
+    assert closing["stream_name"] == "rows"
+    assert closing["extra"]["records"] == len(sandbox.world.records("rows"))
+    assert closing["extra"] | {"status": "done", "pages": 1, "retries": 0} == closing["extra"]

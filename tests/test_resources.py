@@ -22,8 +22,8 @@ Words = dict[str, Any]
 def example(name: str) -> Words:
     """Return a configuration that the guide to declared resources shows."""
     file = Path(__file__).parents[1] / "docs" / "examples" / f"{name}.json"
-    found: Words = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    result: Words = json.loads(file.read_text(encoding="utf-8"))
+    return result
 
 
 DEFAULTS: Words = example("analytics")["resource_defaults"]

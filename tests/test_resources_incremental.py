@@ -25,9 +25,9 @@ def at(number: int, time: str | None) -> Words:
 
 def asked(sandbox: Sandbox, param: str) -> set[str | None]:
     """Return what the requests had for a parameter, and forget them."""
-    found = {request.params.get(param) for request in sandbox.requests}
+    values = {request.params.get(param) for request in sandbox.requests}
     sandbox.requests.clear()
-    return found
+    return values
 
 
 def bookmark(state: Words) -> Any:  # noqa: ANN401 - text or a number

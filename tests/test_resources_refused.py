@@ -209,13 +209,13 @@ def lines(stderr: str) -> list[str]:
     return [line.split("|", 3)[3].strip() for line in stderr.splitlines() if "| ERROR" in line]
 
 
-def assert_refused(config: Words, place: str, words: str, *args: str) -> None:
+def assert_refused(config: Words, where: str, words: str, *args: str) -> None:
     run = run_tap(config, args=args)
     assert run.returncode == 1
     assert not run.stdout
     assert "Traceback" not in run.stderr
     (line,) = lines(run.stderr)
-    assert line.startswith(place)
+    assert line.startswith(where)
     assert words in line
 
 
@@ -235,23 +235,23 @@ def test_each_mistake_in_its_own_line(sandbox: Sandbox, config: Words, args: lis
     assert not run.stdout
     assert not sandbox.requests
     reported = lines(run.stderr)
-    for n, (_, place, words) in enumerate(TOGETHER):
+    for n, (_, where, words) in enumerate(TOGETHER):
         here = [line for line in reported if line.startswith(f"resources[{n}]")]
         assert len(here) == 1, (n, here)
-        assert here[0].startswith(place.replace("resources[0]", f"resources[{n}]")), here
+        assert here[0].startswith(where.replace("resources[0]", f"resources[{n}]")), here
         assert words in here[0]
     assert len(reported) == len(TOGETHER)
 
 
 @pytest.mark.parametrize(("resources", "place", "words"), ALONE, ids=lambda value: str(value)[:60])
-def test_a_mistake_in_the_resources(sandbox: Sandbox, config: Words, resources: object, place: str, words: str) -> None:
-    assert_refused(config | {"resources": resources}, place, words)
+def test_a_mistake_in_the_resources(sandbox: Sandbox, config: Words, resources: object, where: str, words: str) -> None:
+    assert_refused(config | {"resources": resources}, where, words)
     assert not sandbox.requests
 
 
 @pytest.mark.parametrize(("defaults", "place", "words"), DEFAULTS, ids=lambda value: str(value)[:60])
-def test_a_mistake_in_the_defaults(sandbox: Sandbox, config: Words, defaults: object, place: str, words: str) -> None:
-    assert_refused(config | {"resource_defaults": defaults, "resources": [GOOD]}, place, words)
+def test_a_mistake_in_the_defaults(sandbox: Sandbox, config: Words, defaults: object, where: str, words: str) -> None:
+    assert_refused(config | {"resource_defaults": defaults, "resources": [GOOD]}, where, words)
     assert not sandbox.requests
 
 

@@ -43,7 +43,7 @@ SCALARS = {
 }
 STRINGS_IN_ARRAY = st.lists(SCALARS["string"], max_size=3).map(lambda items: f"[{', '.join(items)}]")
 OBJECTS = st.dictionaries(NAMES, st.one_of(*SCALARS.values()), max_size=3).map(
-    lambda held: "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in held.items()) + "}",
+    lambda document: "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in document.items()) + "}",
 )
 NESTED = {
     "type": ["object", "null"],
@@ -170,10 +170,10 @@ def messages(
         tap.sync_all()
         tap.client.close()
     output.seek(0)
-    found = [json.loads(line, parse_float=Decimal) for line in output]
-    for message in found:
+    written = [json.loads(line, parse_float=Decimal) for line in output]
+    for message in written:
         message.pop("time_extracted", None)
-    return [*[message for message in found if message["type"] != "STATE"], {"failed": tap.failures}]
+    return [*[message for message in written if message["type"] != "STATE"], {"failed": tap.failures}]
 
 
 FLATTENED = [{"flattening_enabled": True, "flattening_max_depth": levels} for levels in (1, 2)]

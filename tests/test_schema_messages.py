@@ -24,8 +24,8 @@ ALIASES = {"stream_maps": {name: {"__alias__": "registrations"} for name in PAIR
 
 def kinds(run: Run) -> list[tuple[str, str]]:
     """Return the type and the stream of each message but the states, those in a row that are alike once."""
-    found = [(message["type"], message["stream"]) for message in run.messages if message["type"] != "STATE"]
-    return [one for index, one in enumerate(found) if found[index - 1 : index] != [one]]
+    order = [(message["type"], message["stream"]) for message in run.messages if message["type"] != "STATE"]
+    return [one for index, one in enumerate(order) if order[index - 1 : index] != [one]]
 
 
 def load_csv(directory: Path, *runs: Run) -> None:

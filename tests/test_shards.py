@@ -50,10 +50,10 @@ def load_example() -> ModuleType:
 
 def months(first: date, last: date) -> list[tuple[date, date]]:
     """Return the first day of each month, and of the one after it."""
-    found = [first.replace(day=1)]
-    while found[-1] <= last:
-        found.append((found[-1] + timedelta(days=31)).replace(day=1))
-    return list(pairwise(found))
+    collected = [first.replace(day=1)]
+    while collected[-1] <= last:
+        collected.append((collected[-1] + timedelta(days=31)).replace(day=1))
+    return list(pairwise(collected))
 
 
 def by_key(records: list[dict[str, Any]]) -> dict[str, object]:
@@ -64,16 +64,16 @@ def test_shards_hold_every_record_once_and_the_tail_what_changed_meanwhile() -> 
     now = datetime.now(UTC) - timedelta(days=5)
     with Sandbox(now=now, days=100, registrations=400, sessions=200, workers=5, rows=5) as sandbox:
         config = settings(sandbox, window_days=7)
-        found: dict[str, list[dict[str, Any]]] = {name: [] for name in BACKFILL}
+        collected: dict[str, list[dict[str, Any]]] = {name: [] for name in BACKFILL}
         for start, end in months((now - timedelta(days=100)).date(), now.date()):
             dates = {"start_date": str(start), "end_date": str(end)}
             run = run_tap(config | dates, catalog=catalog_of(*BACKFILL))
             assert run.returncode == 0, run.stderr
             for name, records in run.records.items():
-                found[name] += records
+                collected[name] += records
             sandbox.advance(0.5)  # while the shards are read, records come and change
-        loaded = {name: by_key(records) for name, records in found.items()}
-        assert all(len(found[name]) == len(loaded[name]) for name in BACKFILL)
+        loaded = {name: by_key(records) for name, records in collected.items()}
+        assert all(len(collected[name]) == len(loaded[name]) for name in BACKFILL)
 
         began = {"start_date": str(now.date() - timedelta(days=1))}
         tail = run_tap(config | began, catalog=catalog_of(*TAIL))

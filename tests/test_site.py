@@ -150,8 +150,8 @@ def test_the_search_finds_pages_that_are_opened_as_files(shown: Browser, site: P
     shown.open((site / "index.html").as_uri())
     shown.evaluate("document.querySelector('.md-search__button').click()")
     shown.call("Input.insertText", text="lookback_days")
-    found = shown.evaluate(SEARCH)
-    assert any("settings.html" in link for link in found), found
+    hits = shown.evaluate(SEARCH)
+    assert any("settings.html" in link for link in hits), hits
 
 
 SWITCH = """

@@ -31,6 +31,8 @@ LAYERS = (
 
 LONGEST_FUNCTION, LONGEST_CLASS = 40, 200
 
+VAGUE = {"told", "place", "way", "held", "found"}
+
 IMPORTS = {name: imports for name, (_first_line, imports) in modules()}
 
 
@@ -39,8 +41,8 @@ def top(name: str) -> str:
 
 
 def height(name: str) -> int:
-    (found,) = [number for number, layer in enumerate(LAYERS) if top(name) in layer]
-    return found
+    (layer_number,) = [number for number, layer in enumerate(LAYERS) if top(name) in layer]
+    return layer_number
 
 
 @pytest.mark.parametrize("name", IMPORTS)
@@ -68,6 +70,19 @@ def test_no_function_and_no_class_is_too_long_to_read() -> None:
         > (LONGEST_CLASS if isinstance(node, ast.ClassDef) else LONGEST_FUNCTION)
     ]
     assert not long
+
+
+def test_no_variable_has_a_name_that_says_nothing_of_it() -> None:
+    root = PACKAGE.parent
+    folders = ("tap_analytics", "loader", "sandbox", "demo", "docs", "benchmarks", "examples", "tests")
+    vague = {
+        f"{path.relative_to(root)}:{node.lineno}: {node.id}"
+        for folder in folders
+        for path in (root / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in VAGUE
+    }
+    assert not vague
 
 
 def test_only_one_module_uses_private_names_of_the_sdk() -> None:

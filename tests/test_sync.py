@@ -152,20 +152,20 @@ def test_every_digit_and_character_survives(sandbox: Sandbox, config: dict[str, 
     ids=["flattening", "new field", "filter"],
 )
 def test_every_digit_survives_where_records_are_changed(
-    sandbox: Sandbox, config: dict[str, Any], way: dict[str, Any]
+    sandbox: Sandbox, config: dict[str, Any], change: dict[str, Any]
 ) -> None:
     sandbox.world.clear("registrations")
     for raw in (WICKED, MORE_WICKED):
         sandbox.world.put("registrations", raw)
-    run = run_tap(config | way, catalog=catalog_of("registrations_initial"))
+    run = run_tap(config | change, catalog=catalog_of("registrations_initial"))
     assert run.returncode == 0, run.stderr
     records = written(sandbox.world.records("registrations"))
-    for found, sent in zip(run.records["registrations_initial"], records, strict=True):
+    for emitted, sent in zip(run.records["registrations_initial"], records, strict=True):
         for name in sent:
-            if isinstance(sent[name], list) and way.get("flattening_enabled"):
-                assert json.loads(found[name]) == sent[name]
+            if isinstance(sent[name], list) and change.get("flattening_enabled"):
+                assert json.loads(emitted[name]) == sent[name]
             else:
-                assert found[name] == sent[name], name
+                assert emitted[name] == sent[name], name
     for digits in ("12345678901234567890.123456789", "-0.0", "0.1000"):
         assert f":{digits}," in run.stdout
 

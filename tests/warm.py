@@ -130,8 +130,8 @@ def _answer(**answer: object) -> None:
 def _wait(pid: int, timeout: float | None) -> int | None:
     deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
     while True:
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() >= deadline:
             return None

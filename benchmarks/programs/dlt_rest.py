@@ -63,7 +63,7 @@ def _rows(info: Any, stream: str) -> int:  # noqa: ANN401
 
 
 WAYS: dict[str, Callable[[str, str, str], None]] = {
-    way.__name__: way for way in (iterate, extract, normalize, postgres)
+    step.__name__: step for step in (iterate, extract, normalize, postgres)
 }
 
 if __name__ == "__main__":

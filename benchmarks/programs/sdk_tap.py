@@ -41,8 +41,8 @@ class Cursors(BaseAPIPaginator[Any]):
 
     def get_next(self, response: requests.Response) -> str | None:
         """Return the next cursor."""
-        found = NEXT.search(response.content[-200:])
-        return found[1].decode() if found else None
+        match = NEXT.search(response.content[-200:])
+        return match[1].decode() if match else None
 
 
 class Records(RESTStream[Any]):

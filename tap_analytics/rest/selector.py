@@ -149,9 +149,9 @@ def find_selector(root: object) -> tuple[str, bool]:
     """
     if isinstance(root, list):
         return "$", bool(root)
-    found = list(_lists(root, ()))
+    candidates = list(_lists(root, ()))
     # Errors are records only where there is nothing else, and then there are none.
-    lists = [one for one in found if one[0][0] not in ERROR_NAMES] or [one for one in found if not one[1]]
+    lists = [one for one in candidates if one[0][0] not in ERROR_NAMES] or [one for one in candidates if not one[1]]
     chosen = next((one for one in lists if one[0][-1] in LIST_NAMES), lists[0] if lists else None)
     if chosen is not None:
         path, value = chosen

@@ -85,8 +85,8 @@ class _Columns:
         names = [name for name in definition["properties"] if self.rules.selected((*path, name))]
         types: dict[str, Any] = {}
         for number, name in enumerate(names):
-            place = ((*path, name), (*attributes, f"f{number}"))
-            types[name] = self._compiled_member(definition["properties"][name], *place)
+            position = ((*path, name), (*attributes, f"f{number}"))
+            types[name] = self._compiled_member(definition["properties"][name], *position)
         return optional(types)
 
     def _compiled_member(self, definition: Definition, path: Path, attributes: Attributes) -> Any:  # noqa: ANN401 - a type that msgspec takes

@@ -56,8 +56,8 @@ class Api:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 asked = Asked(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
                 api.asked.append(asked)
-                found = api.answer(asked)
-                reply = found if isinstance(found, Reply) else Reply(found)
+                answered = api.answer(asked)
+                reply = answered if isinstance(answered, Reply) else Reply(answered)
                 text = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
                 self.send_response(reply.status)
                 for name, value in {"Content-Type": "application/json", **reply.headers}.items():

@@ -88,15 +88,15 @@ def verify(row: Row, run: Run, sandbox: Sandbox) -> Run:
     assert run.returncode == row.exit_code, run.stderr
     assert "Traceback" not in run.stderr
     assert exact(run.records[HEALTHY]) == exact(sandbox.world.records(HEALTHY))
-    told = run.records.get(row.stream, [])
+    emitted = run.records.get(row.stream, [])
     if isinstance(row.records, int):
-        assert len(told) == row.records
+        assert len(emitted) == row.records
     else:
         served = sandbox.world.records(resource_of(row.stream))
         if row.records == "all, some twice":
-            assert sorted(map(str, served)) == sorted({str(record) for record in told})
+            assert sorted(map(str, served)) == sorted({str(record) for record in emitted})
         else:
-            assert exact(told) == (exact(served) if row.records == "all" else [])
+            assert exact(emitted) == (exact(served) if row.records == "all" else [])
     if row.requests is not None:
         asked = Counter(request.path.rpartition("/")[2] for request in sandbox.requests)
         assert asked[resource_of(row.stream)] == row.requests, run.stderr

@@ -60,8 +60,8 @@ def _retry_after() -> Iterator[tuple[str, str, str, str]]:
             "Try 2",
         )
     for value in test_status.ABSURD:
-        told = f"`{value}`" if len(value) < 40 else f"a number of {len(value)} digits"
-        yield f"status 429 with {told}", "waits 300 s", "0", "the server asks to wait … the tap waits 300 s"
+        cell = f"`{value}`" if len(value) < 40 else f"a number of {len(value)} digits"
+        yield f"status 429 with {cell}", "waits 300 s", "0", "the server asks to wait … the tap waits 300 s"
 
 
 def _elsewhere() -> Iterator[tuple[str, str, str, str]]:
@@ -103,8 +103,8 @@ def _table(rows: Iterable[tuple[str, str, str, str]]) -> str:
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 
 
-def _cell(told: str) -> str:
-    return " ".join(told.split()).replace("|", "\\|")
+def _cell(cell: str) -> str:
+    return " ".join(cell.split()).replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -192,12 +192,12 @@ def test_no_room_for_the_output_is_said(full: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(settings(full, resources=[shipped("workers")])), encoding="utf-8")
     with open("/dev/full", "wb") as device:  # noqa: PTH123
-        found = subprocess.run(
+        ended = subprocess.run(
             [*COLD, "--config", str(path)], stdout=device, stderr=subprocess.PIPE, check=False, encoding="utf-8"
         )
-    assert found.returncode == 1
-    assert "Traceback" not in found.stderr
-    assert "Standard output: No space left on device. Nothing more is sent." in found.stderr
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "Standard output: No space left on device. Nothing more is sent." in ended.stderr
 
 
 def test_nothing_is_left_behind_in_the_process(sandbox: Sandbox) -> None:
@@ -222,10 +222,10 @@ sys.exit(before != after)
         Fault("cap", times=None, limit=9),
     )
     config = settings(sandbox, request_timeout=0.5, max_retries=1, window_days=2, start_date="2026-05-01")
-    found = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", script, json.dumps(config)], capture_output=True, check=False, encoding="utf-8"
     )
-    assert found.returncode == 0, found.stderr[-2000:]
+    assert ended.returncode == 0, ended.stderr[-2000:]
 
 
 @pytest.mark.parametrize("in_flight", [1, 4])

@@ -39,8 +39,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are oth
 
 @pytest.fixture(params=CODES, ids=lambda number: number.name)
 def number(request: pytest.FixtureRequest) -> signal.Signals:
-    found: signal.Signals = request.param
-    return found
+    sent: signal.Signals = request.param
+    return sent
 
 
 class Deaf:

@@ -168,8 +168,8 @@ def test_a_key_of_a_wrong_type_is_not_repeated(key: object) -> None:
     run = run_tap({"base_url": "http://127.0.0.1:9", "api_key": key}, env=DEBUG)
     assert run.returncode == 1
     assert run.said("api_key: must be text")
-    for part in ("12345678901", "list-of-key", "of-key"):
-        assert part not in run.stderr + run.stdout
+    for fragment in ("12345678901", "list-of-key", "of-key"):
+        assert fragment not in run.stderr + run.stdout
 
 
 def test_an_unforeseen_error_shows_no_key_in_its_traceback(auth_location: Literal["header", "query"]) -> None:

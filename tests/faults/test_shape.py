@@ -146,10 +146,10 @@ def test_a_value_of_another_type_is_said_once_and_breaks_nothing(  # noqa: PLR09
     assert run.returncode == 0, run.stderr
     (warning,) = run.problems
     assert f"workers: The API sends {came} in {field}" in warning
-    found = [record for record in run.records["workers"] if "name" not in record]
-    assert [exact(record[field]) for record in found] == [exact(expected)] * len(found)
-    assert len(run.records["workers"]) == 150 + len(found)
-    assert len(found) == len([worker for worker in sandbox.world.records("workers") if "name" not in worker])
+    nameless = [record for record in run.records["workers"] if "name" not in record]
+    assert [exact(record[field]) for record in nameless] == [exact(expected)] * len(nameless)
+    assert len(run.records["workers"]) == 150 + len(nameless)
+    assert len(nameless) == len([worker for worker in sandbox.world.records("workers") if "name" not in worker])
 
 
 # A timestamp that is no RFC 3339 in UTC, how it is written, whether that deserves a warning.

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def summary(run: Run) -> list[str]:
     """Return the lines that say at the end which streams failed, and why."""
     lines = run.stderr.splitlines()
-    found = [line for line in lines if "Failed: " in line]
-    assert lines[-len(found) :] == found
-    return [line.partition("Failed: ")[2] for line in found]
+    failures = [line for line in lines if "Failed: " in line]
+    assert lines[-len(failures) :] == failures
+    return [line.partition("Failed: ")[2] for line in failures]
 
 
 def test_the_others_sync_to_the_end_and_keep_their_state(
@@ -60,9 +60,9 @@ def test_the_others_sync_to_the_end_and_keep_their_state(
         sandbox.behave()
         last = run_tap(config, state=run.state)
         assert last.returncode == 0
-        found = {record["id"] for part in (first, last) for name, records in part.records.items()
+        failures = {record["id"] for each in (first, last) for name, records in each.records.items()
                  for record in records if name.startswith("sessions")}  # fmt: skip
-        assert found == {record["id"] for record in sandbox.world.records("sessions")}
+        assert failures == {record["id"] for record in sandbox.world.records("sessions")}
 
 
 def test_a_bad_key_is_said_once(auth_location: Literal["header", "query"]) -> None:

@@ -47,7 +47,7 @@ def config_file(sandbox: Sandbox, tmp_path: Path) -> Path:
 def test_a_thread_that_cannot_start_is_an_error(
     sandbox: Sandbox, config_file: Path, threads: int, args: tuple[str, ...]
 ) -> None:
-    found = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", NO_THREAD, "--config", str(config_file), *args],
         env={**os.environ, "THREADS": str(threads)},
         capture_output=True,
@@ -55,10 +55,10 @@ def test_a_thread_that_cannot_start_is_an_error(
         encoding="utf-8",
         timeout=30,
     )
-    assert found.returncode == 1
-    assert "Traceback" not in found.stderr
-    last = found.stderr.splitlines()[-1]
-    assert "no thread can be started (can't start new thread). Raise the limit of processes" in last, found.stderr
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    last = ended.stderr.splitlines()[-1]
+    assert "no thread can be started (can't start new thread). Raise the limit of processes" in last, ended.stderr
     assert "unexpected error" not in last
     assert sandbox.requests == []
 

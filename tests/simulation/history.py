@@ -247,18 +247,18 @@ class _Maker:
 
     def settings(self) -> dict[str, Any]:
         """Return settings that may differ from run to run."""
-        found: dict[str, Any] = {
+        chosen: dict[str, Any] = {
             "max_in_flight": self.one_of(1, 2, 4, 8),
             "lookback_days": self.one_of(0, 0, 1),
             "window_days": self.one_of(1, 3, 30),
             "backoff_factor": self.one_of(0, 2),
         }
         if self.likely(0.5):
-            found["start_date"] = self.one_of(30, 55)  # days before the first run
+            chosen["start_date"] = self.one_of(30, 55)  # days before the first run
         # With stream maps, a schema that was inferred from nothing keeps nothing, which a warning says.
         if self.likely(0.1) and not (self.infers and self.disposition == "append"):
-            found["stream_maps"] = {"*": {"__filter__": "True"}}
-        return found
+            chosen["stream_maps"] = {"*": {"__filter__": "True"}}
+        return chosen
 
     # The runs
 

@@ -293,13 +293,13 @@ class _Player:
         for name, table in self.server.tables.items():
             if not self._covers(step, name):
                 continue
-            held = self.target.versions(name)
+            loaded = self.target.versions(name)
             appends = any(one.get("write_disposition") == "append" for one in self.history.resources)
             for key, row in table.rows.items():
                 if before[name].get(key) != row or not self._is_wanted(step, name, row):
                     continue
                 is_there = appends and (name, key, cursor_of(table.record(row))) in self.target.known
-                if held.get(key) != row.version and not is_there:
+                if loaded.get(key) != row.version and not is_there:
                     yield name, key, row.version
 
     def _covers(self, step: Step, name: str) -> bool:
