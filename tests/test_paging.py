@@ -394,7 +394,7 @@ def test_a_refusal_past_the_end_is_no_end_where_more_was_announced() -> None:
 @pytest.mark.parametrize("refuses", [False, True])
 @pytest.mark.parametrize("keyed", [False, True])
 def test_a_server_that_rounds_offsets_is_read_in_whole_steps(rows: int, *, refuses: bool, keyed: bool) -> None:
-    server = Server(list(range(rows)), 10, rounds=True, refuses_past_the_end=refuses, refusal=404)
+    server = Server(list(range(rows)), 10, rounds=True, refuses_past_the_end=refuses)
     brought, warnings = walk(server, keyed=keyed)
     assert brought == list(range(rows))
     assert [warning for warning in warnings if "multiples of 10" not in warning] == []

@@ -147,7 +147,7 @@ class OffsetWalk:
         """Return the page at an offset, and what it adds; None where it does not begin where the page before ended."""
         page = self._places.read_on(offset, self._before)
         if self._joined(page) is None and not self._brings_new(page):
-            page = self._queue.read(offset)  # a stale or an empty answer is often gone by then
+            page = self._queue.read_if_there(offset, page)  # a stale or an empty answer is often gone by then
         return page, self._joined(page)
 
     def _ending(self, offset: int, page: Page, first: Page | None, joined: Page | None) -> Iterator[Page] | None:
@@ -158,8 +158,7 @@ class OffsetWalk:
         if first is not None:
             if joined is None and page.records == first.records and self._rounds(offset, first):
                 self._places.outcome.places = None
-                is_all = len(first.records) < self._paginator.limit
-                return iter(()) if is_all else whole_steps(self._queue, self._paginator, first, warn=self._warn)
+                return whole_steps(self._queue, self._paginator, first, rounds=True, warn=self._warn)
             if self._is_first_again(page, first, joins=joined is not None):
                 judge_repetition(page, self._paginator, warn=self._warn)
                 return iter(())
@@ -208,7 +207,7 @@ class OffsetWalk:
         for step in STEPS_BACK:
             if offset - step <= start:
                 break
-            page = self._queue.read(offset - step)
+            page = self._queue.read_if_there(offset - step, page)
             if self._begins_known(page):
                 return offset - step, page
         return start, self._restart(start)

@@ -60,6 +60,8 @@ class Page:
     """Addresses of the header Link, by their relation."""
     evidence: Evidence = NO_EVIDENCE
     """What the answer announces."""
+    refusal: str = ""
+    """Why the server refused to answer with such a page; then there are no records."""
     note_keys: Callable[[Sequence[Hashable]], None] | None = None
     """Takes the keys of the records, in their order, from whoever decodes them: the walk need not do so itself."""
 

@@ -52,9 +52,19 @@ class PageQueue:
 
     def read(self, offset: int) -> Page:
         """Return the page at an offset, asked for before or now."""
-        page = self.peek(offset)
-        self._asked.popleft()
-        return page
+        try:
+            return self.peek(offset)
+        finally:
+            self._asked.popleft()
+
+    def read_if_there(self, offset: int, other: Page) -> Page:
+        """Return the page at an offset; where the server refuses it as past the end, another without its records."""
+        try:
+            return self.read(offset)
+        except StatusError as error:
+            if error.status not in PAST_THE_END:
+                raise
+            return replace(other, records=[], refusal=str(error))
 
     def peek(self, offset: int) -> Page:
         """Return the page at an offset, and keep it as not read."""
@@ -122,19 +132,18 @@ class Places:
             raise ResultWindowError(msg)
 
     def read_on(self, offset: int, before: Page) -> Page:
-        """Return the page at an offset; one without records where a server refuses what is past the end.
+        """Return the page after another; one without records where the server refuses it.
 
-        Raises PagingError where a record is known to be there, and what the request raised.
+        Raises MisfitError where more records must be there.
         """
-        try:
-            return self._queue.read(offset)
-        except StatusError as error:
-            if error.status not in PAST_THE_END:
-                raise
-            if len(before.records) == 1 and announced_total(before, self._paginator) <= offset - self._start:
-                return replace(before, records=[])
-            msg = f"{error} There is a record at this offset: the server limits the offset."
-            raise PagingError(msg) from None
+        page = self._queue.read_if_there(offset, before)
+        if not page.refusal:
+            return page
+        is_last = len(before.records) == 1 and announced_total(before, self._paginator) <= offset - self._start
+        has_fewer = len(before.records) > 1 and self._coverage is not None  # counting them shows whether all were read
+        if not is_last and not has_fewer:
+            raise MisfitError(misfit(page))
+        return page
 
     def is_last(self, page: Page) -> bool:
         """Tell whether a page that does not join is the last one all the same: it is short, and brings nothing new."""
@@ -157,7 +166,7 @@ class Places:
             page = self.read_on(offset, before) if before else self._queue.read(offset)
             size = len(before.records) if before else 0
             if not page.records and size > 1:
-                page = self._queue.read(offset)
+                page = self._queue.read_if_there(offset, page)
                 if not page.records:
                     raise MisfitError(misfit(page))
             overlaps = size > 1 and self._knows_all(replace(page, records=page.records[:1]))
@@ -175,6 +184,8 @@ class Places:
 
 def misfit(page: Page) -> str:
     """Return why nothing can be read past a page."""
+    if page.refusal:
+        return f"{page.refusal} There are records at this offset: the server limits the offset, or rows move too fast."
     return (
         f"{page.label} was answered with {len(page.records)} records that do not continue the page "
         f"before, {LONGEST_TROUBLE} times in a row: the server limits or ignores the offset, or rows "
@@ -183,12 +194,15 @@ def misfit(page: Page) -> str:
 
 
 def whole_steps(
-    queue: PageQueue, paginator: Offset | SinglePage, first: Page, *, warn: Callable[[str], None]
+    queue: PageQueue, paginator: Offset | SinglePage, first: Page, *, rounds: bool, warn: Callable[[str], None]
 ) -> Iterator[Page]:
     """Yield the pages after the first, from a server that takes offsets only in multiples of the limit.
 
+    It `rounds` the others, or refuses them, and then it may refuse all offsets.
     Raises PagingError where it returns fewer records than the limit in the middle of the list.
     """
+    if rounds and len(first.records) < paginator.limit:
+        return  # the first page is the only one
     warn(
         f"{first.label}: the server takes offsets only in multiples of {paginator.limit}; its pages are read without "
         "overlap, so that rows which move meanwhile are not noticed."
@@ -199,10 +213,15 @@ def whole_steps(
         try:
             page = queue.read(offset)
         except StatusError as error:
-            is_past = before is not first or len(first.records) < paginator.limit or error.status in NO_SUCH_PAGE
-            if error.status in PAST_THE_END and is_past:
-                return
-            raise
+            if error.status not in PAST_THE_END:
+                raise
+            may_refuse_all = before is first and len(first.records) >= paginator.limit and not rounds
+            if may_refuse_all and error.status not in NO_SUCH_PAGE:
+                again = queue.read(paginator.offset)
+                if len(again.records) >= paginator.limit:
+                    raise  # no offset at all is taken
+                yield again  # the list has become shorter
+            return
         if not page.records or page.records == before.records:
             return
         if len(before.records) < paginator.limit:
@@ -222,7 +241,7 @@ def after_refusal(
             "to be asked for more. If there are more, declare a paginator."
         )
     elif len(first.records) > 1:  # else there was nothing to overlap with
-        yield from whole_steps(queue, paginator, first, warn=warn)
+        yield from whole_steps(queue, paginator, first, rounds=False, warn=warn)
 
 
 def announced_total(page: Page, paginator: Offset | SinglePage) -> int:
