@@ -31,9 +31,6 @@ COMMANDS = (
     "grep -c RECORD messages.jsonl",
 )
 
-UP, ERASE, DONE = "A", "K", "\x1b[?25h"
-"""What moves the cursor up, what erases its line, and what ends the display of progress, which then disappears."""
-
 
 def recording(old: str) -> str:
     """Return the terminal as SVG; the old one where it differs only in numbers, which are never twice the same."""
@@ -55,11 +52,14 @@ def record() -> str:
     ):
         api = {"base_url": sandbox.url, "api_key": sandbox.api_key}
         resources = [{"name": name, "extends": True} for name in STREAMS]
-        config = api | {"start_date": "2026-01-01", "end_date": "2026-06-01", "resources": resources}
+        span = {"start_date": "2026-01-01", "end_date": "2026-06-01"}
+        # The display of progress disappears when the run ends.
+        config = api | span | {"resources": resources, "progress": False}
         Path(directory, "config.json").write_text(json.dumps(config), encoding="utf-8")
         for command in COMMANDS:
             console.print(Text.assemble(("$ ", "green"), (command, "bold")))
-            console.print(Text.from_ansi(screen(run(command, directory))))
+            if written := run(command, directory):
+                console.print(Text.from_ansi(written))
     svg = console.export_svg(title="tap-analytics", unique_id="terminal")
     # The fonts would come from another host.
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
@@ -84,22 +84,4 @@ def run(command: str, directory: str) -> str:
         pass  # Linux says so that the other end is closed
     os.close(ours)
     process.wait()
-    return written.decode()
-
-
-def screen(written: str) -> str:
-    """Return what a terminal shows of what was written to it, while the display of progress is still there."""
-    lines, row, begins = [""], 0, False
-    for piece in re.findall(r"\x1b\[\??[\d;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", written.rpartition(DONE)[0] or written):
-        if piece == "\r":
-            begins = True
-        elif piece == "\n":
-            row, begins = row + 1, False
-            lines += [""] * (row + 1 - len(lines))
-        elif re.fullmatch(r"\x1b\[\d*[ABCDJHK]|\x1b\[\?.*", piece):
-            row -= int(re.sub(r"\D", "", piece) or 1) if piece.endswith(UP) else 0
-            lines[row] = "" if piece.endswith(ERASE) else lines[row]
-        else:
-            lines[row] = piece if begins else lines[row] + piece
-            begins = False
-    return "\n".join(lines).rstrip()
+    return written.decode().replace("\r\n", "\n").rstrip()

@@ -75,7 +75,7 @@ def test_every_record_of_the_public_api_arrives() -> None:
             since = instant(first.state["bookmarks"][stream.replace("incremental", "initial")]["backfill_began"])
             earliest = since - timedelta(days=1, hours=1)
             assert all(instant(record["updatedTimestamp"]) >= earliest for record in second.records[stream])
-        assert not second.records["registrations_initial"]
+        assert "registrations_initial" not in second.records
 
 
 def test_the_meltano_form_says_the_same_as_the_file() -> None:

@@ -25,7 +25,7 @@ from benchmarks.__main__ import RESULTS
 from demo.postgres import postgres
 from demo.project import ROOT
 from docs.generate import pages
-from docs.recording import STREAMS, screen, unmeasured
+from docs.recording import STREAMS, unmeasured
 from sandbox import Sandbox
 from sandbox.world import GENERIC, RESOURCES
 from tap_analytics.config.resources import SECRET_SETTINGS
@@ -95,18 +95,14 @@ def test_the_terminal_is_small_and_knows_only_what_readers_have() -> None:
     drawn = (DOCS / "terminal.svg").read_text(encoding="utf-8")
     assert len(drawn) < 200_000
     count = len(STREAMS)
-    assert drawn.count(f"{count}&#160;of&#160;{count}&#160;streams") == 2, "tested, and read"
+    assert f"{count}&#160;of&#160;{count}&#160;streams&#160;work." in drawn
+    assert re.search(r">\d{3,}<", drawn), "the records that came"
     assert not re.search(r"url\(.?https?:|127\.0\.0|localhost|/work/|/home/|/tmp/|@font-face", drawn)
 
 
 def test_a_recording_is_new_where_more_than_numbers_differ() -> None:
     assert unmeasured("clients &#160; 1,234") == unmeasured("clients 5")
     assert unmeasured("clients 5") != unmeasured("labels 5")
-
-
-def test_what_a_terminal_shows_is_what_was_last_written_to_each_line() -> None:
-    assert screen("one\r\ntwo\r\n") == "one\ntwo"
-    assert screen("\x1b[?25lone\r\ntwo\r\n\x1b[1A\x1b[2K\x1b[1A\x1b[2Kthree\r\n\x1b[?25h\x1b[1A\x1b[2K") == "three"
 
 
 # What pages show

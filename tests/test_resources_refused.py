@@ -28,7 +28,7 @@ def endpoint(**words: object) -> list[Words]:
 # What is declared, the path that the line begins with, and words that it holds.
 TABLE: list[tuple[Any, str, str]] = [
     # Shapes
-    ("workers", "resources: ", "array"),
+    ("workers", "resources: ", "must be a list"),
     ([], "resources: ", "is empty"),
     ([GOOD, 5], "resources[1]: ", "object"),
     ([{"endpoint": "/v1/resource"}], "resources[0].name: ", "is missing"),
@@ -243,13 +243,13 @@ def test_each_mistake_in_its_own_line(sandbox: Sandbox, config: Words, args: lis
     assert len(reported) == len(TOGETHER)
 
 
-@pytest.mark.parametrize(("resources", "place", "words"), ALONE, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("resources", "where", "words"), ALONE, ids=lambda value: str(value)[:60])
 def test_a_mistake_in_the_resources(sandbox: Sandbox, config: Words, resources: object, where: str, words: str) -> None:
     assert_refused(config | {"resources": resources}, where, words)
     assert not sandbox.requests
 
 
-@pytest.mark.parametrize(("defaults", "place", "words"), DEFAULTS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("defaults", "where", "words"), DEFAULTS, ids=lambda value: str(value)[:60])
 def test_a_mistake_in_the_defaults(sandbox: Sandbox, config: Words, defaults: object, where: str, words: str) -> None:
     assert_refused(config | {"resource_defaults": defaults, "resources": [GOOD]}, where, words)
     assert not sandbox.requests

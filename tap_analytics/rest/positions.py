@@ -28,8 +28,8 @@ NO_SUCH_PAGE = frozenset([404, 416])
 """Those of them that mean a page after the last one."""
 
 
-RESULT_WINDOWS = frozenset([1_000, 2_000, 5_000, 10_000, 50_000])
-"""Numbers of records after which servers usually stop, whatever there is beyond."""
+RESULT_WINDOWS = frozenset([5_000, 10_000])
+"""Numbers of records after which servers often stop, whatever there is beyond."""
 
 
 class PageQueue:
