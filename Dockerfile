@@ -3,7 +3,7 @@
 FROM python:3.13-slim
 ENV PIP_NO_CACHE_DIR=1
 COPY constraints.txt dist/*.whl /install/
-RUN pip install --constraint /install/constraints.txt /install/*.whl
+RUN pip install --constraint /install/constraints.txt --find-links /install/ "tap-analytics[postgres]"
 USER 65534:65534
 WORKDIR /tmp
 ENTRYPOINT ["tap-analytics"]

@@ -143,7 +143,7 @@ def test_every_digit_and_character_survives(sandbox: Sandbox, config: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "way",
+    "change",
     [
         {"flattening_enabled": True, "flattening_max_depth": 1},
         {"stream_maps": {"registrations_initial": {"doubled": "id + id"}}},
