@@ -79,7 +79,8 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
             self._write_whole(sys.stdout.buffer.write, lines)
             return
         kind = os.fstat(output).st_mode
-        if fcntl is None or stat.S_ISREG(kind):
+        # A file makes no writer wait, nor does a device that is no terminal, such as /dev/null.
+        if fcntl is None or stat.S_ISREG(kind) or (stat.S_ISCHR(kind) and not os.isatty(output)):
             self._write_whole(lambda some: os.write(output, some), lines)
             return
         if not stat.S_ISFIFO(kind):
