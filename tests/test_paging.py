@@ -64,6 +64,8 @@ class Server:
     """What happens before each request: at a fraction of the list, a row comes, goes, or moves to the front or end."""
     orders: Sequence[int | None] = ()
     """Before each request, time and again: the order that the rows take on, 0 being the reverse; None for the same."""
+    sizes: Sequence[int] = ()
+    """Records of a page at the most, request by request, time and again."""
     empty: set[int] = field(default_factory=set)
     """The requests, counted from 0, that are answered without rows."""
     stale: set[int] = field(default_factory=set)
@@ -76,6 +78,7 @@ class Server:
         self._last: list[int] = []
         self._moves = iter(self.moves)
         self._orders = cycle(self.orders or [None])
+        self._sizes = cycle(self.sizes or [self.cap])
 
     def ask(self, offset: int) -> Pending[Page]:
         if offset >= self.refused_from or (self.refuses_past_the_end and offset >= max(len(self.rows), 1)):
@@ -93,7 +96,7 @@ class Server:
         number, self.requests = self.requests, self.requests + 1
         assert number < MOST_REQUESTS, "the walk does not end"
         self._move()
-        size = min(self.cap, 10_000 if self.ignores_limit else self.limit)
+        size = min(self.cap, next(self._sizes), 10_000 if self.ignores_limit else self.limit)
         at = 0 if self.ignores_offset else min(offset, self.largest_offset)
         at -= at % self.limit if self.rounds else 0
         if self.repeats_last_page and at >= len(self.rows):
@@ -274,9 +277,10 @@ ORDERS = st.none() | st.integers(0, 5)
     in_flight=IN_FLIGHT,
     lazy=st.booleans(),
     orders=st.lists(ORDERS, max_size=8),
+    sizes=st.lists(st.integers(2, 9), max_size=4),
 )
-@example(rows=150, limit=50, cap=50, in_flight=1, lazy=False, orders=[None, 0, *[None] * 50])
-@example(rows=40, limit=10, cap=10, in_flight=4, lazy=True, orders=[1, 2])
+@example(rows=150, limit=50, cap=50, in_flight=1, lazy=False, orders=[None, 0, *[None] * 50], sizes=[])
+@example(rows=40, limit=10, cap=10, in_flight=4, lazy=True, orders=[1, 2], sizes=[])
 def test_whatever_order_the_rows_have_at_each_request_all_come_or_the_walk_fails(
     rows: int,
     limit: int,

@@ -110,6 +110,8 @@ class Places:
         self._start = paginator.offset
         self._coverage = coverage
         self._longest = 0
+        self._is_uneven = False
+        """Whether pages in the middle of the list were shorter than others, so that a short one may not be the last."""
         self._last: Page | None = None
         self.outcome = Outcome()
         """What is noted of the look at the list that is under way."""
@@ -118,6 +120,11 @@ class Places:
         """Note that the list goes as far as a page; tell whether nothing beyond it is to be read."""
         self._longest = max(self._longest, len(page.records))
         end = offset + len(page.records)
+        before = self.outcome.places
+        if before is None or self._last is None:
+            self._is_uneven = False  # a new look
+        elif end - self._start > before and len(self._last.records) < self._longest:
+            self._is_uneven = True
         self.outcome.places = end - self._start
         self._last = page
         return end == self._queue.end
@@ -147,7 +154,8 @@ class Places:
 
     def is_last(self, page: Page) -> bool:
         """Tell whether a page that does not join is the last one all the same: it is short, and brings nothing new."""
-        return 0 < len(page.records) < self._longest and self._knows_all(page)
+        is_short = 0 < len(page.records) < self._longest and not self._is_uneven
+        return is_short and self._knows_all(page)
 
     def _knows_all(self, page: Page) -> bool:
         return self._coverage is not None and self._coverage.knows_all(page.records)
