@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from tap_analytics.rest.errors import PagingError, ResultWindowError, StatusError
+from tap_analytics.rest.errors import PagingError, RestError, ResultWindowError, StatusError
 from tap_analytics.rest.evidence import Evidence
 from tap_analytics.rest.overlap import OffsetWalk
 from tap_analytics.rest.pages import Page
@@ -493,6 +493,15 @@ def test_a_small_list_costs_one_or_two_requests(rows: int, requests: int) -> Non
     rows_read, _ = walk(server)
     assert rows_read == list(range(rows))
     assert server.requests == requests
+
+
+def test_a_request_that_cannot_be_made_ends_the_walk_with_its_reason() -> None:
+    def ask(_offset: int) -> Pending[Page]:
+        msg = "no thread can be started"
+        raise RestError(msg)
+
+    with pytest.raises(RestError, match="no thread can be started"):
+        list(OffsetWalk(ask, Offset(limit=10), key_of=bytes, max_in_flight=4, warn=print).pages())
 
 
 def test_a_walk_that_is_left_early_gives_up_what_it_asked_for() -> None:

@@ -27,7 +27,6 @@ PAST_THE_END = frozenset([400, 404, 416, 422])
 NO_SUCH_PAGE = frozenset([404, 416])
 """Those of them that mean a page after the last one."""
 
-
 RESULT_WINDOWS = frozenset([5_000, 10_000])
 """Numbers of records after which servers often stop, whatever there is beyond."""
 
@@ -52,10 +51,9 @@ class PageQueue:
 
     def read(self, offset: int) -> Page:
         """Return the page at an offset, asked for before or now."""
-        try:
-            return self.peek(offset)
-        finally:
-            self._asked.popleft()
+        pending = self._asked_for(offset)
+        self._asked.popleft()
+        return self._up_to_end(offset, pending.result())
 
     def read_if_there(self, offset: int, other: Page) -> Page:
         """Return the page at an offset; where the server refuses it as past the end, another without its records."""
@@ -68,10 +66,16 @@ class PageQueue:
 
     def peek(self, offset: int) -> Page:
         """Return the page at an offset, and keep it as not read."""
+        return self._up_to_end(offset, self._asked_for(offset).result())
+
+    def _asked_for(self, offset: int) -> Pending[Page]:
+        """Return the page at an offset, which comes first from now on, while it may be in flight."""
         if not self._asked or self._asked[0][0] != offset:
             self.close()
             self._asked.append((offset, self._ask(offset)))
-        page = self._asked[0][1].result()
+        return self._asked[0][1]
+
+    def _up_to_end(self, offset: int, page: Page) -> Page:
         if self.end is None or offset + len(page.records) <= self.end:
             return page
         return replace(page, records=page.records[: max(self.end - offset, 0)])
