@@ -118,6 +118,18 @@ class Reader:
         text = "\n".join(line for line in self.here(block.text).splitlines() if not line.startswith("export "))
         return ["bash", "-euo", "pipefail", "-c", "\n".join([*self.exported, text])]
 
+    def start(self, block: Block, *, stderr: int) -> subprocess.Popen[str]:
+        """Start a block in a session of its own, which signals reach without reaching ours."""
+        return subprocess.Popen(
+            self.command(block),
+            cwd=self.directory,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
     def run(self, block: Block) -> str:
         """Run a block, all of whose commands have to succeed, and return what it writes to standard output."""
         result = subprocess.run(

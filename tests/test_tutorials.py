@@ -36,15 +36,7 @@ PATIENCE = 60
 @contextmanager
 def second_terminal(person: Reader, block: Block) -> Iterator[str]:
     """Run a block for as long as the page is followed, and give its first line."""
-    with subprocess.Popen(
-        person.command(block),
-        cwd=person.directory,
-        env=person.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="utf-8",
-        start_new_session=True,
-    ) as process:
+    with person.start(block, stderr=subprocess.DEVNULL) as process:
         assert process.stdout
         try:
             yield process.stdout.readline()
@@ -55,15 +47,7 @@ def second_terminal(person: Reader, block: Block) -> Iterator[str]:
 def interrupt(person: Reader, block: Block, url: str) -> None:
     """Run a block, and press Ctrl-C as soon as some pages of sessions have been read, but not all."""
     before = answered(url, "/v1/transactional/sessions")
-    with subprocess.Popen(
-        person.command(block),
-        cwd=person.directory,
-        env=person.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        start_new_session=True,
-    ) as process:
+    with person.start(block, stderr=subprocess.STDOUT) as process:
         deadline = time.monotonic() + PATIENCE
         while process.poll() is None and answered(url, "/v1/transactional/sessions") < before + 5:
             assert time.monotonic() < deadline

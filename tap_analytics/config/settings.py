@@ -18,6 +18,7 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 from tap_analytics.config import resources, stream_maps
 from tap_analytics.declare import Words, at_least, problems, quoted, word
 from tap_analytics.rest.auth import Auth
+from tap_analytics.singer.schema import kinds
 from tap_analytics.timestamps import parse_instant
 
 if TYPE_CHECKING:
@@ -209,8 +210,7 @@ _TYPES: Mapping[str, str] = {
 
 def type_name(schema: Mapping[str, Any]) -> str:
     """Return in words of which type a value is by its schema."""
-    kinds = schema.get("type", ())
-    return " or ".join(_TYPES[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind in _TYPES)
+    return " or ".join(_TYPES[kind] for kind in kinds(schema) if kind in _TYPES)
 
 
 def _line(error: ValidationError) -> str:
