@@ -73,17 +73,21 @@ class SliceReader:
         try:
             yield from walk.pages()
         except PagingError as error:
-            if one.remedy and isinstance(error, ResultWindowError):
-                # A slice that the state notes as complete is not read again.
-                msg = f"{error} {one.remedy}"
-                raise PagingError(msg) from None
-            if not one.halves() and isinstance(error, ResultWindowError):
-                remedy = "ask for fewer at a time, by start_date, another filter or another paginator"
-                self._warn(f"{error} If there are more, {remedy}.")
+            halves = one.halves()
+            if not halves:
+                self._judge(one, error)
                 return
-            if not one.halves():
-                raise
             # A window that fits on one page cannot shift.
             self._warn(f"{error} Reading smaller windows instead.")
-            for half in one.halves():
+            for half in halves:
                 yield from self._pages(half, self._walk(half))
+
+    def _judge(self, one: Slice, error: PagingError) -> None:
+        """Raise what ends the reading of a slice that has no halves; warn where all of it may have been read."""
+        if not isinstance(error, ResultWindowError):
+            raise error
+        if one.remedy:  # the state would note it as complete, and it would not be read again
+            msg = f"{error} {one.remedy}"
+            raise PagingError(msg) from None
+        remedy = "ask for fewer at a time, by start_date, another filter or another paginator"
+        self._warn(f"{error} If there are more, {remedy}.")
